@@ -1,0 +1,1 @@
+"""The trading brain. Pure: no I/O, no clock, no randomness, no asyncio, no logging."""

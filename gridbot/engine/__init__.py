@@ -1,0 +1,1 @@
+"""The imperative shell: step loop, journal, snapshot, ledger file, clients."""

@@ -1,0 +1,1 @@
+"""The outside market behind one Protocol: simulated now, Kraken later."""

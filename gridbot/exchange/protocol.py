@@ -1,0 +1,85 @@
+"""The outside market as the engine sees it: one Protocol, whatever stands behind it.
+
+Reads raise one of the errors below; writes answer with Outcome values and raise only Fatal.
+
+    ExchangeError
+    |- RetryLater      temporary: ask again next poll
+    |- RateLimited     too fast: nothing before ``until``
+    |- BadAnswer       an answer we do not understand, with the endpoint's name
+    `- Fatal           key, permission, account, pair: the engine halts
+"""
+
+from typing import Protocol
+
+from gridbot.core.records import (
+    AmendRequest,
+    Balance,
+    Execution,
+    Fees,
+    Instrument,
+    OpenOrders,
+    OrderReport,
+    OrderRequest,
+    Outcome,
+    OwnLedgerRow,
+    Quote,
+)
+
+
+class ExchangeError(Exception):
+    """Base of everything a read may raise."""
+
+
+class RetryLater(ExchangeError):
+    """The exchange or the way to it is temporarily not there."""
+
+
+class RateLimited(ExchangeError):
+    """Refused for being too fast; ``until`` is the epoch second from which to try again."""
+
+    def __init__(self, text: str, until: float) -> None:
+        super().__init__(text)
+        self.until = until
+
+
+class BadAnswer(ExchangeError):
+    """The answer of ``endpoint`` had an unexpected shape."""
+
+    def __init__(self, endpoint: str, text: str) -> None:
+        super().__init__(f"{endpoint}: {text}")
+        self.endpoint = endpoint
+
+
+class Fatal(ExchangeError):
+    """Nothing that waiting would mend."""
+
+
+class Exchange(Protocol):
+    """One pair on one account. Times are epoch seconds, cursors are opaque texts ("" = start)."""
+
+    async def instrument(self) -> Instrument: ...
+    async def fees(self) -> Fees: ...
+    async def quote(self) -> Quote: ...
+    async def balances(self) -> dict[str, Balance]: ...
+    async def open_orders(self) -> OpenOrders: ...
+    async def reports(self, client_ids: list[str]) -> list[OrderReport]:
+        """Reports of these orders, open or done; an order the exchange never had is left out."""
+        ...
+
+    async def changes(self, cursor: str) -> tuple[list[OrderReport], str]:
+        """Reports of own orders that changed since ``cursor``, each order once, and a new cursor.
+
+        How this is found cheaply is the adapter's business; it never misses a change.
+        """
+        ...
+
+    async def find(self, client_id: str, since: float) -> OrderReport | None:
+        """Look an order up by client id, first among the open, then among the closed ones."""
+        ...
+
+    async def executions(self, cursor: str) -> tuple[list[Execution], str]: ...
+    async def own_ledger(self, cursor: str) -> tuple[list[OwnLedgerRow], str]: ...
+    async def place(self, requests: list[OrderRequest]) -> list[Outcome]: ...
+    async def amend(self, requests: list[AmendRequest]) -> list[Outcome]: ...
+    async def cancel(self, client_ids: list[str]) -> list[Outcome]: ...
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""The terminal app. It holds an EngineClient and draws frozen statuses, nothing else."""
