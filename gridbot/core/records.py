@@ -257,9 +257,11 @@ class LedgerEntry(Record, frozen=True):
 
 
 class Changes(Record, frozen=True):
-    """Facts that changed outside the market: instrument, fees, loss and return of the price."""
+    """Facts that changed outside the market: instrument, fees, an edited configuration, loss and
+    return of the price."""
 
     instrument: Instrument | None = None
+    settings: dict[str, Any] | None = None
     fees: Fees | None = None
     price_lost: bool | None = None
 

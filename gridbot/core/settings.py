@@ -6,7 +6,7 @@ Percentages are percent (1.0 = 1 %), durations seconds, money in quote currency.
 """
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -168,3 +168,23 @@ def open_orders_limit(settings: Settings) -> int:
         return settings.capacity.open_orders_per_pair_limit
     tier = settings.exchange.tier or ("pro" if settings.run.mode == "sim" else "starter")
     return TIER_OPEN_ORDERS[tier]
+
+
+def settings_from_plain(plain: dict[str, Any]) -> Settings:
+    """The inverse of ``msgspec.to_builtins(settings)``; raises msgspec.ValidationError.
+
+    An allotment is an amount or a word, which msgspec cannot tell apart in one union.
+    """
+    sections = {
+        field.name: msgspec.convert(plain[field.name], field.type)
+        for field in msgspec.structs.fields(Settings)
+        if field.name != "funds" and field.name in plain
+    }
+    funds = plain.get("funds", {})
+    return Settings(
+        **sections, funds=FundsSettings(_allotment(funds.get("quote")), _allotment(funds.get("base")))
+    )
+
+
+def _allotment(text: str | None) -> Allotment:
+    return text if text is None or text == "all" else Decimal(text)

@@ -1,0 +1,430 @@
+"""What an operator may ask of the engine: slots come and go, the bot pauses, drains and halts.
+
+Every command is answered once, under its id; a command sent twice acts once. A refused command
+changes nothing and says why in one line. ``boot`` is the engine's own first command: it opens the
+books and adds the first slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from gridbot.core import placing
+from gridbot.core.capacity import ORDERS_RESERVED, Kind
+from gridbot.core.numbers import ZERO, NumberError, parse_decimal, plain
+from gridbot.core.records import Ack, Command
+from gridbot.core.slot import Slot, exit_span
+from gridbot.core.state_machine import PairState
+from gridbot.core.trading import cancel, stop_waiting
+
+if TYPE_CHECKING:
+    from gridbot.core.brain import Brain
+
+Args = dict[str, Any]
+ALIAS_LENGTH_MAX = 16
+ALIAS_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+ADD_MAX = 10
+
+
+class Refusal(Exception):
+    """A command that may not be carried out: a stable code and one line for the operator."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def obey(brain: Brain, command: Command) -> None:
+    """Carry out one command and acknowledge it; the second copy gets the first one's answer."""
+    ack = brain.acked.get(command.id)
+    if ack is None:
+        action = _ACTIONS.get(command.action)
+        try:
+            if action is None:
+                raise Refusal("E01", f'no action "{command.action}"')
+            ack = Ack(command.id, True, action(brain, command.args))
+        except Refusal as refusal:
+            ack = Ack(command.id, False, str(refusal), refusal.code)
+        brain.acked[command.id] = ack
+        while len(brain.acked) > 500:
+            del brain.acked[next(iter(brain.acked))]
+    brain.out.acks.append(ack)
+
+
+# --- the bot --------------------------------------------------------------------------------
+
+
+def _boot(brain: Brain, args: Args) -> str:
+    assert brain.price is not None and not brain.slots, "boot needs a price and no slots"
+    brain.started_at = brain.now
+    quote, base = Decimal(args["quote"]), Decimal(args["base"])
+    brain.books.open_account(brain.seq, brain.now, quote, base, brain.price)
+    brain.exchange_balances = {brain.instrument.quote: quote, brain.instrument.base: base}
+    slots = brain.settings.slots
+    sticky = ceil(slots.initial_slots * slots.initial_sticky_ratio)
+    for index in range(slots.initial_slots):
+        _create(brain, "sticky" if index < sticky else "cycle", "")
+    brain.emit("started", "good", slots=slots.initial_slots, sticky=sticky)
+    return f"{slots.initial_slots} slots created"
+
+
+def _pause(brain: Brain, args: Args) -> str:
+    if brain.run_state == "halted":
+        raise Refusal("E22", f"HALTED: {brain.state_reason}; resume after fixing")
+    if brain.run_state == "paused":
+        raise Refusal("E20", "already paused")
+    _enter(brain, "paused")
+    brain.emit("paused", "warn")
+    return f"paused; {brain.registry.resting} orders stay open"
+
+
+def _enter(brain: Brain, state: str) -> None:
+    """Leave running for paused or draining; deadlines stand still only while paused."""
+    if state == "paused":
+        brain.paused_at = brain.now
+    elif brain.run_state == "paused":
+        _shift_all(brain)
+    brain.run_state = state  # type: ignore[assignment]
+    brain.recheck = True
+    brain.due.update(brain.slots)
+
+
+def _resume(brain: Brain, args: Args) -> str:
+    parked = any(slot.parked for slot in brain.slots.values()) or any(
+        live.parked for live in brain.registry.wanted.values()
+    )
+    if brain.run_state == "running" and not parked:
+        raise Refusal("E21", "not paused")
+    if brain.run_state in ("paused", "halted"):
+        _shift_all(brain)
+    brain.run_state, brain.state_reason = "running", ""
+    for slot in brain.slots.values():
+        _unpark(brain, slot)
+    brain.recheck = True
+    brain.due.update(brain.slots)
+    brain.emit("resumed", "good")
+    return "running"
+
+
+def _unpark(brain: Brain, slot: Slot) -> None:
+    slot.parked.clear()
+    for live in brain.registry.wanted.values():
+        if live.slot_id == slot.id and live.parked:
+            live.parked, live.retry_at = "", 0.0
+
+
+def _shift_all(brain: Brain) -> None:
+    for slot in brain.slots.values():
+        if slot.paused_at is None:
+            _shift_deadlines(slot, brain.now - brain.paused_at)
+
+
+def _shift_deadlines(slot: Slot, seconds: float) -> None:
+    """Deadlines of a cycle slot stood still: move them by the length of the pause."""
+    if slot.kind != "cycle" or seconds <= 0:
+        return
+    state = slot.state
+    orders = tuple(
+        replace(order, entry_filled_at=order.entry_filled_at + seconds)
+        if order.role == "exit"
+        else order
+        for order in state.orders
+    )
+    entered = None if state.s2_entered_at is None else state.s2_entered_at + seconds
+    slot.state = replace(state, orders=orders, s2_entered_at=entered)
+
+
+def _drain(brain: Brain, args: Args) -> str:
+    if brain.run_state == "halted":
+        raise Refusal("E22", f"HALTED: {brain.state_reason}; resume after fixing")
+    _enter(brain, "draining")
+    count = _cancel_entries(brain)
+    brain.emit("drained", "warn", cancelled=count)
+    return f"draining; {count} entries are being cancelled, exits stay"
+
+
+def _cancel_entries(brain: Brain) -> int:
+    entries = [live for live in brain.registry.by_client.values() if live.role == "entry"]
+    for live in entries:
+        cancel(brain, live, "drain")
+    return len(entries)
+
+
+def _cancel_all(brain: Brain, args: Args) -> str:
+    if brain.run_state != "halted":
+        _enter(brain, "draining")
+    count = _cancel_entries(brain)
+    for live in list(brain.registry.by_client.values()):
+        if live.role == "exit" and live.standing == "wanted":
+            live.parked = "cancelled by operator"
+        elif live.role == "exit":
+            cancel(brain, live, "operator")
+            count += 1
+    return f"draining; {count} orders are being cancelled, until resume"
+
+
+def _halt(brain: Brain, args: Args) -> str:
+    brain.halt(str(args.get("reason", "operator")))
+    return "halted"
+
+
+def _set_entry(brain: Brain, args: Args) -> str:
+    return _set_percent(brain, args, "entry_pct", "entry")
+
+
+def _set_profit(brain: Brain, args: Args) -> str:
+    floor = brain.fee_floor_pct
+    value = _percent(args, "profit")
+    if value < floor:
+        raise Refusal("E15", f"{plain(value)} is under the fee floor {plain(floor)}")
+    return _set_percent(brain, args, "profit_pct", "profit")
+
+
+def _percent(args: Args, name: str) -> Decimal:
+    try:
+        value = parse_decimal(str(args.get("value")), name)
+    except NumberError:
+        raise Refusal("E11", f'{name} needs a number, got "{args.get("value")}"') from None
+    if not Decimal("0.05") <= value <= 50:
+        raise Refusal("E14", f"{name} {plain(value)} is outside 0.05 to 50")
+    return value
+
+
+def _set_percent(brain: Brain, args: Args, field: str, name: str) -> str:
+    value = _percent(args, name)
+    old = getattr(brain.settings.grid, field)
+    grid = replace(brain.settings.grid, **{field: value})
+    brain.settings = replace(brain.settings, grid=grid)
+    for slot in brain.slots.values():
+        slot.state = replace(slot.state, profit_pct_runtime=grid.profit_pct)
+        brain.configure(slot)
+    brain.recheck = True
+    brain.due.update(brain.slots)
+    return f"{name} {plain(old)} -> {plain(value)} %"
+
+
+# --- slots ----------------------------------------------------------------------------------
+
+
+def _slot(brain: Brain, args: Args) -> Slot:
+    slot = brain.slots.get(args.get("slot", -1))
+    if slot is None:
+        ids = (
+            ", ".join(map(str, brain.slots))
+            if len(brain.slots) <= 12
+            else f"1 to {brain.next_slot_id - 1}"
+        )
+        raise Refusal("E30", f"no slot {args.get('slot')} ({ids or 'none'} exist)")
+    return slot
+
+
+def _create(brain: Brain, kind: Kind, alias: str) -> Slot:
+    rungs = {slot.rung for slot in brain.slots.values()}
+    rung = next(number for number in range(len(rungs) + 1) if number not in rungs)
+    state = PairState(
+        market_price=brain.price or ZERO,
+        now=brain.now,
+        profit_pct_runtime=brain.settings.grid.profit_pct,
+    )
+    slot = Slot(brain.next_slot_id, kind, rung, state, brain.now, alias)
+    brain.next_slot_id += 1
+    brain.slots[slot.id] = slot
+    brain.configure(slot)
+    brain.due.add(slot.id)
+    brain.emit("slot_added", "good", slot.id, slot_kind=kind, rung=rung)
+    return slot
+
+
+def default_kind(brain: Brain) -> Kind:
+    """The kind that brings the sticky share nearer to ``initial_sticky_ratio``."""
+    ratio = brain.settings.slots.initial_sticky_ratio
+    count = len(brain.slots)
+    sticky = sum(slot.kind == "sticky" for slot in brain.slots.values())
+    with_sticky = abs(Decimal(sticky + 1) / (count + 1) - ratio)
+    return "sticky" if with_sticky <= abs(Decimal(sticky) / (count + 1) - ratio) else "cycle"
+
+
+def _add(brain: Brain, args: Args) -> str:
+    count = args.get("count", 1)
+    if not isinstance(count, int) or not 1 <= count <= ADD_MAX:
+        raise Refusal("E14", f"count {count} is outside 1 to {ADD_MAX}")
+    alias = _checked_alias(brain, args.get("alias", ""), None)
+    added: list[str] = []
+    for _ in range(count):
+        kind: Kind = args.get("kind") or default_kind(brain)
+        try:
+            _check_room(brain, kind)
+        except Refusal:
+            if not added:
+                raise
+            break
+        slot = _create(brain, kind, alias)
+        added.append(f"{slot.id} {kind}")
+    bank = brain.work_bank
+    return f"slot {', '.join(added)} added; headroom {bank.headroom}"
+
+
+def _check_room(brain: Brain, kind: Kind) -> None:
+    limit = brain.settings.slots.max_slots
+    if len(brain.slots) >= limit:
+        raise Refusal("E32", f"{len(brain.slots)} of {limit} slots in use")
+    bank = brain.work_bank
+    room = bank.room_sticky if kind == "sticky" else bank.room_cycle
+    if bank.band == "stop" or room < 1:
+        needs = ORDERS_RESERVED[kind]
+        raise Refusal(
+            "E31",
+            f"band {bank.band.upper()}: headroom {bank.headroom}, a {kind} slot needs {needs}",
+        )
+
+
+def _checked_alias(brain: Brain, alias: str, own: int | None) -> str:
+    if not alias:
+        return ""
+    if len(alias) > ALIAS_LENGTH_MAX or not set(alias) <= ALIAS_CHARACTERS:
+        raise Refusal("E36", "alias needs 1 to 16 of a-z 0-9 - _")
+    for slot in brain.slots.values():
+        if slot.alias.lower() == alias.lower() and slot.id != own:
+            raise Refusal("E33", f"alias taken by slot {slot.id}")
+    return alias
+
+
+def _alias(brain: Brain, args: Args) -> str:
+    slot = _slot(brain, args)
+    slot.alias = _checked_alias(brain, str(args.get("alias", "")), slot.id)
+    brain.emit("renamed", "info", slot.id, alias=slot.alias)
+    return f"slot {slot.id} is called {slot.alias or '(nothing)'}"
+
+
+def _remove(brain: Brain, args: Args) -> str:
+    slot = _slot(brain, args)
+    if slot.removing:
+        raise Refusal("E34", f"slot {slot.id} is still cancelling, try in a few seconds")
+    slot.removing = True
+    brain.removing.add(slot.id)
+    brain.due.add(slot.id)
+    for trade in list(slot.waiting):
+        stop_waiting(brain, slot, trade)
+    orders = brain.registry.of_slot(slot.id)
+    for live in orders:
+        if live.standing == "wanted":
+            live.parked = "removed"
+        elif live.standing != "unknown":
+            cancel(brain, live, "remove")
+    return f"removing slot {slot.id}; {len(orders)} orders are being cancelled"
+
+
+def finish_removals(brain: Brain) -> None:
+    """A slot whose orders are all gone marks what it still holds to market and is archived."""
+    for slot in [brain.slots[slot_id] for slot_id in sorted(brain.removing)]:
+        orders = brain.registry.of_slot(slot.id)
+        if slot.inbox or any(live.standing != "wanted" for live in orders):
+            continue
+        if orders and (brain.price is None or brain.price_lost):
+            continue
+        for live in orders:
+            brain.registry.remove(live)
+            placing.book_write_off(brain, live, "slot removed")
+        account = brain.books.account(slot.id)
+        brain.archived.append(
+            {"id": slot.id, "alias": slot.alias, "kind": slot.kind, "at": brain.now,
+             "realised": plain(account.realised)}
+        )  # fmt: skip
+        del brain.slots[slot.id]
+        brain.removing.discard(slot.id)
+        brain.wakes.disarm(slot.id)
+        brain.emit("slot_removed", "info", slot.id)
+
+
+def _toggle(brain: Brain, args: Args) -> str:
+    slot = _slot(brain, args)
+    kind: Kind = args.get("kind") or ("cycle" if slot.kind == "sticky" else "sticky")
+    if kind == slot.kind:
+        raise Refusal("E35", f"slot {slot.id} is already {kind}")
+    if kind == "cycle":
+        if brain.work_bank.band == "stop" and not args.get("force"):
+            raise Refusal("E31", "band STOP: a cycle slot needs room for 4 orders")
+        warning = overdue_text(brain, slot)
+        if warning and not args.get("force"):
+            raise Refusal("confirm", warning)
+    slot.kind = kind
+    brain.configure(slot)
+    brain.due.add(slot.id)
+    brain.recheck = True
+    brain.emit("toggled", "info", slot.id, slot_kind=kind)
+    return f"slot {slot.id} is {kind} now"
+
+
+def overdue_text(brain: Brain, slot: Slot) -> str:
+    """What the next tick would orphan if this slot became a cycle slot, with the money."""
+    exits = [order for order in slot.state.orders if order.role == "exit"]
+    if not exits or brain.price is None:
+        return ""
+    before, slot.kind = slot.kind, "cycle"
+    brain.configure(slot)
+    start, span = exit_span(slot, exits)
+    slot.kind = before
+    brain.configure(slot)
+    if start is None or len(exits) == 2 or brain.now - start < span:
+        return ""
+    order = exits[0]
+    sign = 1 if order.side == "sell" else -1
+    loss = sign * (brain.price - order.entry_price) * order.volume - order.entry_fee
+    minutes = int((brain.now - start) / 60)
+    return (
+        f"exit #{order.local_id} of slot {slot.id} is {minutes}m old: the next tick would orphan "
+        f"it, worth {loss:+.4f} {brain.instrument.quote}"
+    )
+
+
+def _pause_slot(brain: Brain, args: Args) -> str:
+    slot = _slot(brain, args)
+    if slot.paused_at is not None:
+        raise Refusal("E20", f"slot {slot.id} is already paused")
+    slot.paused_at = brain.now
+    brain.due.add(slot.id)
+    brain.recheck = True
+    brain.emit("paused", "warn", slot.id)
+    return f"slot {slot.id} paused"
+
+
+def _resume_slot(brain: Brain, args: Args) -> str:
+    slot = _slot(brain, args)
+    parked = slot.parked or any(live.parked for live in brain.registry.of_slot(slot.id))
+    if slot.paused_at is None and not slot.quarantined and not parked:
+        raise Refusal("E21", f"slot {slot.id} is not paused")
+    if slot.paused_at is not None:
+        _shift_deadlines(slot, brain.now - slot.paused_at)
+        slot.paused_at = None
+    if slot.quarantined:
+        slot.quarantined = ""
+        brain.emit("released", "good", slot.id)
+    _unpark(brain, slot)
+    brain.due.add(slot.id)
+    brain.recheck = True
+    brain.emit("resumed", "good", slot.id)
+    return f"slot {slot.id} runs"
+
+
+_ACTIONS: dict[str, Callable[[Brain, Args], str]] = {
+    "boot": _boot,
+    "pause": _pause,
+    "resume": _resume,
+    "drain": _drain,
+    "cancel_all": _cancel_all,
+    "halt": _halt,
+    "set_entry": _set_entry,
+    "set_profit": _set_profit,
+    "add": _add,
+    "remove": _remove,
+    "toggle": _toggle,
+    "alias": _alias,
+    "pause_slot": _pause_slot,
+    "resume_slot": _resume_slot,
+}
+__all__ = ["Refusal", "default_kind", "finish_removals", "obey", "overdue_text"]

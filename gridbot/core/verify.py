@@ -1,0 +1,323 @@
+"""Verification of the ledger: reads its lines once and believes nothing it can recompute.
+
+Per line: JSON shape, gap-free id, hash chain, balances from debits and credits, rows in the order
+they are booked in, closed volumes and results from the positions that the rows themselves add up
+to. At the end the worth identity at the last price. It stops at the first bad line and names it;
+later lines are not trusted. A torn last line and an incomplete last booking are what a crash leaves
+behind: notes, not problems. Memory is bounded by what is open, never by the length of the file.
+"""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal, DecimalException, localcontext
+from hashlib import sha256
+
+import msgspec
+
+from gridbot.core.ledger import LedgerHead
+from gridbot.core.numbers import CONTEXT, ZERO, plain
+from gridbot.core.positions import FillPart, NoPosition, Position, Positions, SlotAccount
+from gridbot.core.records import LedgerEntry, Record, Role, Side
+
+_decode = msgspec.json.Decoder(LedgerEntry).decode
+_DECIMALS = re.compile(r"quote to (\d{1,2}) decimals, base to (\d{1,2})$")
+_LOTS = re.compile(r"(?:^|; )with lots (\d+(?:, \d+)*)$")
+_LINK = b',"prev_hash":"'
+
+_EXECUTIONS: dict[str, tuple[Role, Side | None]] = {
+    "BUY_ENTRY": ("entry", "buy"),
+    "SELL_ENTRY": ("entry", "sell"),
+    "BUY_EXIT": ("exit", "buy"),
+    "SELL_EXIT": ("exit", "sell"),
+    "RECOVERY_FILL": ("recovery", None),
+}
+_MEMOS = ("CYCLE_PROFIT", "WRITE_OFF", "RECOVERY_CANCEL", "RECONCILIATION_DRIFT")
+
+
+class VerifyReport(Record, frozen=True):
+    """What the lines prove; figures are those after the last good line, money in quote."""
+
+    ok: bool
+    entries: int
+    problems: list[str]
+    notes: list[str]
+    head: LedgerHead
+    quote: Decimal
+    base: Decimal
+    last_price: Decimal
+    total: SlotAccount
+    accounts: dict[int, SlotAccount]
+    open_positions: list[Position]
+    inventory_units: Decimal
+    inventory_cost: Decimal
+
+    @property
+    def realised(self) -> Decimal:
+        """Result of all closed round trips, net of fees."""
+        return self.total.realised
+
+
+def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> VerifyReport:
+    """Check the whole ledger; ``head`` is the last line a snapshot knew of.
+
+    A file that ends before ``head`` or holds another line there has a problem; a longer one is
+    only noted.
+    """
+    with localcontext(CONTEXT):
+        replay, problems, notes, number = _Replay(), list[str](), list[str](), 0
+        try:
+            for number, line, is_last in _numbered(lines):
+                if is_last and _is_torn(line):
+                    notes.append(f"line {number}: torn, as after a crash while it was written")
+                else:
+                    replay.line(line, head)
+            notes += replay.finish(head)
+        except _Bad as bad:
+            problems.append(f"line {number}: {bad}")
+        except (DecimalException, NoPosition) as error:
+            problems.append(f"line {number}: cannot be computed: {error or type(error).__name__}")
+        return replay.report(problems, notes)
+
+
+class _Bad(Exception):
+    pass
+
+
+def _numbered(lines: Iterable[bytes]) -> Iterable[tuple[int, bytes, bool]]:
+    held: bytes | None = None
+    number = 0
+    for line in lines:
+        if held is not None:
+            yield number, held, False
+        held, number = line, number + 1
+    if held is not None:
+        yield number, held, True
+
+
+def _is_torn(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return True
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return True
+    return False
+
+
+def _require(holds: bool, text: str) -> None:
+    if not holds:
+        raise _Bad(text)
+
+
+class _Replay:
+    def __init__(self) -> None:
+        self.positions = Positions(0, 0)
+        self.entries = 0
+        self.hash = b""
+        self.quote = self.base = self.last_price = ZERO
+        self.part: FillPart | None = None
+        self.due: list[str] = []  # row types that must follow the last execution
+
+    def line(self, line: bytes, head: LedgerHead | None) -> None:
+        try:
+            row = _decode(line)
+        except msgspec.DecodeError as error:
+            raise _Bad(f"not a ledger entry: {error}") from None
+        expected = self.entries + 1
+        _require(row.id == expected, f"id was {row.id}, should be {expected}")
+        self._chain(line, row)
+        if head is not None and row.id == head.id:
+            _require(row.hash == head.hash, "another line than the one the snapshot vouches for")
+        self._balances(row)
+        self._order_of_rows(row)
+        self._meaning(row)
+        self.last_price = row.price or self.last_price
+        self.entries = expected
+
+    def finish(self, head: LedgerHead | None) -> list[str]:
+        notes = []
+        if head is not None and self.entries < head.id:
+            raise _Bad(f"the file ends at entry {self.entries}, the snapshot vouches for {head.id}")
+        if head is not None and self.entries > head.id:
+            notes.append(f"{self.entries - head.id} entries after the snapshot's {head.id}")
+        if self.due:
+            assert self.part is not None
+            notes.append(f"the last booking is not complete: {self.due[0]} row missing")
+            return notes
+        units = self.base - self.positions.net_open()
+        _require(
+            units == self.positions.inventory_units,
+            f"inventory was {plain(self.positions.inventory_units)}, should be {plain(units)}",
+        )
+        gap = self.positions.gap(self.quote, self.base, self.last_price)
+        _require(not gap, f"worth at the last price is {plain(gap)} more than all rows explain")
+        return notes
+
+    def report(self, problems: list[str], notes: list[str]) -> VerifyReport:
+        positions = self.positions
+        return VerifyReport(
+            ok=not problems,
+            entries=self.entries,
+            problems=problems,
+            notes=notes,
+            head=LedgerHead(self.entries, self.hash.decode()),
+            quote=self.quote,
+            base=self.base,
+            last_price=self.last_price,
+            total=positions.total,
+            accounts=dict(sorted(positions.accounts.items())),
+            open_positions=[p for slot in sorted(positions.open) for p in positions.of_slot(slot)],
+            inventory_units=positions.inventory_units,
+            inventory_cost=positions.inventory_cost,
+        )
+
+    # --- every row --------------------------------------------------------------------------
+
+    def _chain(self, line: bytes, row: LedgerEntry) -> None:
+        body, _, tail = line.rpartition(_LINK)
+        digest = sha256(self.hash + body + b"}").hexdigest().encode()
+        if tail != b'%b","hash":"%b"}\n' % (self.hash, digest):
+            _require(row.prev_hash.encode() == self.hash, "prev_hash is not the line before")
+            raise _Bad("hash does not fit: the line was changed after it was written")
+        self.hash = digest
+
+    def _balances(self, row: LedgerEntry) -> None:
+        legs = row.debit_quote, row.credit_quote, row.debit_base, row.credit_base
+        _require(min(legs) >= 0, "a debit or credit was negative")
+        if row.entry_type in _MEMOS:
+            _require(not any(legs), f"{row.entry_type} is a memo and moves no cash")
+        else:
+            _require(
+                not row.realised_quote and not row.volume_closed,
+                f"{row.entry_type} moves cash and realises nothing",
+            )
+        self.quote += row.credit_quote - row.debit_quote
+        self.base += row.credit_base - row.debit_base
+        for name, was, should in (
+            ("quote", row.balance_quote_after, self.quote),
+            ("base", row.balance_base_after, self.base),
+        ):
+            if was != should:
+                raise _Bad(f"balance_{name}_after was {plain(was)}, should be {plain(should)}")
+
+    def _order_of_rows(self, row: LedgerEntry) -> None:
+        if not self.entries:
+            _require(row.entry_type == "OPENING_BALANCE", "books begin with OPENING_BALANCE")
+        if self.due:
+            due = self.due.pop(0)
+            _require(row.entry_type == due, f"was {row.entry_type}, should be a {due} row")
+            part = self.part
+            assert part is not None
+            same = (row.slot_id, row.trade_id, row.cycle, row.client_id) == (
+                (part.slot_id, part.trade_id, part.cycle, part.client_id)
+            )
+            _require(same, f"{due} belongs to another order than the execution before it")
+        elif row.entry_type in ("FEE", "CYCLE_PROFIT"):
+            raise _Bad(f"{row.entry_type} without the execution it belongs to")
+
+    # --- by type ----------------------------------------------------------------------------
+
+    def _meaning(self, row: LedgerEntry) -> None:
+        kind = row.entry_type
+        if kind in _EXECUTIONS:
+            self._execution(row)
+        elif kind == "FEE":
+            self._fee(row)
+        elif kind == "CYCLE_PROFIT":
+            self._profit(row)
+        elif kind == "WRITE_OFF":
+            self._write_off(row)
+        elif kind not in _MEMOS:
+            self._account_level(row)
+
+    def _execution(self, row: LedgerEntry) -> None:
+        role, side = _EXECUTIONS[row.entry_type]
+        _require(row.trade_id in ("A", "B"), f"trade was {row.trade_id!r}, should be A or B")
+        due_side: Side = "buy" if (row.trade_id == "B") is (role == "entry") else "sell"
+        _require(side in (None, due_side), f"trade {row.trade_id} does not {side} as {role}")
+        if due_side == "buy":
+            executed, cost, against = row.credit_base, row.debit_quote, row.debit_base
+        else:
+            executed, cost, against = row.debit_base, row.credit_quote, row.credit_base
+        _require(executed > 0 and row.price > 0, "an execution needs a volume and a price")
+        net = row.credit_quote - row.debit_quote
+        _require(not against and net == (-cost if due_side == "buy" else cost), "legs disagree")
+        _require(not (row.fee_quote and row.fee_base), "a fee is charged in one asset only")
+        self.part = part = FillPart(
+            row.slot_id,
+            "B" if row.trade_id == "B" else "A",
+            row.cycle,
+            role,
+            due_side,
+            row.client_id,
+            row.txid,
+            row.order_local_id,
+            row.price,
+            executed,
+            cost,
+            row.fee_base or row.fee_quote,
+            bool(row.fee_base),
+            executed,
+            False,
+        )
+        self.due = ["FEE"] if part.fee else []
+        if role == "entry":
+            self.positions.enter(part)
+        else:
+            self.due.append("CYCLE_PROFIT")
+
+    def _fee(self, row: LedgerEntry) -> None:
+        part = self.part
+        assert part is not None
+        paid_quote = row.debit_quote - row.credit_quote
+        paid_base = row.debit_base - row.credit_base
+        due = (ZERO, part.fee) if part.fee_asset_is_base else (part.fee, ZERO)
+        fits = (paid_quote, paid_base) == due == (row.fee_quote, row.fee_base)
+        _require(fits, "the fee is not the one its execution states")
+
+    def _profit(self, row: LedgerEntry) -> None:
+        part = self.part
+        assert part is not None
+        self._join_lots(row)
+        position = self.positions.position(row.slot_id, row.trade_id, row.cycle)
+        held = position.volume if position is not None else ZERO
+        fits = row.volume_closed in (held, self.positions.closing_volume(part))
+        _require(fits, f"closes {plain(row.volume_closed)} of {plain(held)} open")
+        self._result(row, self.positions.leave(part, row.volume_closed))
+
+    def _write_off(self, row: LedgerEntry) -> None:
+        self._join_lots(row)
+        key = row.slot_id, row.trade_id, row.cycle
+        volume, result = self.positions.write_off(*key, row.price)
+        closed = row.volume_closed
+        _require(closed == volume, f"writes off {plain(closed)} of {plain(volume)} open")
+        self._result(row, result)
+
+    def _result(self, row: LedgerEntry, result: Decimal) -> None:
+        was = row.realised_quote
+        _require(was == result, f"realised_quote was {plain(was)}, should be {plain(result)}")
+
+    def _join_lots(self, row: LedgerEntry) -> None:
+        found = _LOTS.search(row.note)
+        if found:
+            lots = [int(cycle) for cycle in found[1].split(", ")]
+            self.positions.merge(row.slot_id, row.trade_id, row.cycle, lots)
+
+    def _account_level(self, row: LedgerEntry) -> None:
+        quote = row.credit_quote - row.debit_quote
+        base = row.credit_base - row.debit_base
+        if row.entry_type == "OPENING_BALANCE":
+            self._opening(row, quote, base)
+            return
+        _require(bool(quote or base), f"{row.entry_type} moves no cash")
+        if row.entry_type == "ROUNDING":
+            self.positions.rounding(quote, base)
+        else:
+            self.positions.external(quote, base, row.price)
+
+    def _opening(self, row: LedgerEntry, quote: Decimal, base: Decimal) -> None:
+        found = _DECIMALS.search(row.note)
+        if found is None:
+            raise _Bad("OPENING_BALANCE does not note the decimals of quote and base")
+        self.positions.cost_decimals, self.positions.volume_decimals = map(int, found.groups())
+        self.positions.opening(quote, base, row.price)
