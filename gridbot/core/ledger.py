@@ -132,7 +132,11 @@ class Books:
     # --- orders -----------------------------------------------------------------------------
 
     def execution(self, seq: int, at: float, part: FillPart) -> None:
-        """Book one difference of an order's cumulative figures; raises DoubleBooking."""
+        """Book one difference of an order's cumulative figures.
+
+        Raises DoubleBooking, or ValueError for a side that its trade does not have; the books are
+        unchanged then.
+        """
         self._admit(part)
         fee_quote, fee_base = (ZERO, part.fee) if part.fee_asset_is_base else (part.fee, ZERO)
         quote, base = part.cost, -part.executed
@@ -250,7 +254,8 @@ class Books:
     def to_state(self) -> dict[str, Any]:
         """All that later lines depend on, JSON-able; numbers keep the form they are written in."""
         state = _State(*(getattr(self, name) for name in _State.__struct_fields__))
-        built: dict[str, Any] = msgspec.to_builtins(state, str_keys=True, order="sorted")
+        plain_json = msgspec.json.decode(msgspec.json.encode(state))
+        built: dict[str, Any] = msgspec.to_builtins(plain_json, order="sorted")
         return built
 
     @classmethod

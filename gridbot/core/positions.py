@@ -109,8 +109,8 @@ class Positions(msgspec.Struct):
         return self.open.get(slot_id, {}).get(f"{trade_id}{cycle}")
 
     def of_slot(self, slot_id: int) -> list[Position]:
-        """The open positions of a slot, lots included."""
-        return list(self.open.get(slot_id, {}).values())
+        """The open positions of a slot by trade and cycle, lots included."""
+        return sorted(self.open.get(slot_id, {}).values(), key=lambda p: (p.trade_id, p.cycle))
 
     def account(self, slot_id: int) -> SlotAccount:
         """The booked results of a slot."""
@@ -210,7 +210,7 @@ class Positions(msgspec.Struct):
         """
         slot = self.of_slot(slot_id)
         lots = [p.cycle for p in slot if p.aside and p.trade_id == trade_id and p.cycle != cycle]
-        joined = self.merge(slot_id, trade_id, cycle, sorted(lots))
+        joined = self.merge(slot_id, trade_id, cycle, lots)
         unit_cost = joined.cost / joined.volume if joined.volume else None
         return joined.volume, unit_cost, joined.fee
 

@@ -182,9 +182,12 @@ def settings_from_plain(plain: dict[str, Any]) -> Settings:
     }
     funds = plain.get("funds", {})
     return Settings(
-        **sections, funds=FundsSettings(_allotment(funds.get("quote")), _allotment(funds.get("base")))
+        **sections,
+        funds=FundsSettings(_allotment(funds.get("quote")), _allotment(funds.get("base"))),
     )
 
 
 def _allotment(text: str | None) -> Allotment:
-    return text if text is None or text == "all" else Decimal(text)
+    if text is None:
+        return None
+    return "all" if text == "all" else Decimal(text)

@@ -20,7 +20,7 @@ from gridbot.core.positions import FillPart, NoPosition, Position, Positions, Sl
 from gridbot.core.records import LedgerEntry, Record, Role, Side
 
 _decode = msgspec.json.Decoder(LedgerEntry).decode
-_DECIMALS = re.compile(r"quote to (\d{1,2}) decimals, base to (\d{1,2})$")
+_DECIMALS = re.compile(r"quote to (-?\d{1,2}) decimals, base to (-?\d{1,2})$")
 _LOTS = re.compile(r"(?:^|; )with lots (\d+(?:, \d+)*)$")
 _LINK = b',"prev_hash":"'
 

@@ -7,13 +7,17 @@ step wanted to send without a ``sending`` record was never sent, so it is sent n
 no outcome is UNKNOWN and looked up (a replayed venue simply answers again).
 """
 
+import secrets
+import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from gridbot.core.brain import Brain, StepOutputs
 from gridbot.core.brain_state import load_brain
+from gridbot.core.orders import DIGITS
 from gridbot.core.records import (
     BootRecord,
     Changes,
@@ -25,15 +29,87 @@ from gridbot.core.records import (
     StepInput,
 )
 from gridbot.core.settings import Settings
-from gridbot.engine.disk import EngineFileError
+from gridbot.engine.directory import DataDirectory
+from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.engine import SEND_DEADLINE_SECONDS, Engine
 from gridbot.engine.store import Store
+from gridbot.engine.venues import (
+    VenuePlan,
+    load_venue,
+    make_venue,
+    plan_venue,
+    venue_fees,
+    venue_state,
+)
 from gridbot.exchange.protocol import Exchange
 from gridbot.exchange.simulated import SimulatedExchange
 
 
+class OpenEngine(NamedTuple):
+    """An engine ready to step, and the simulated venue whose clock drives it."""
+
+    engine: Engine
+    venue: SimulatedExchange
+
+
 class ReplayError(EngineFileError):
     """The journal does not lead to the outputs it vouches for."""
+
+
+class ModeNotBuilt(EngineFileError):
+    """A mode this version cannot run yet."""
+
+
+async def open_simulated(settings: Settings, path: Path, disk: Disk) -> OpenEngine:
+    """Open (or begin) the engine of a data directory on its own simulated market.
+
+    Raises EngineFileError for whatever is wrong with the directory, UnknownPair for the pair.
+    """
+    if settings.run.mode != "sim":
+        raise ModeNotBuilt(
+            f'run.mode "{settings.run.mode}" needs the Kraken adapter, which this version does '
+            f'not have yet: use run.mode = "sim"'
+        )
+    plan = plan_venue(settings)
+    directory = DataDirectory.open(
+        path, "sim", plan.instrument.pair, disk, draw_instance=draw_instance, now=time.time()
+    )
+    store: Store | None = None
+    try:
+        names = settings.persistence
+        store = Store(
+            directory, disk, durable=True,
+            state_file=names.state_file, ledger_file=names.ledger_file,
+        )  # fmt: skip
+        return await _open_store(store, settings, plan)
+    except BaseException:
+        if store is None:
+            directory.close()
+        else:
+            store.abandon()
+        raise
+
+
+async def _open_store(store: Store, settings: Settings, plan: VenuePlan) -> OpenEngine:
+    brain = resume_brain(store)
+    if brain is None:
+        venue = make_venue(plan)
+        engine = await begin(
+            store, settings, plan.instrument, venue_fees(plan), venue, at=venue.now,
+            venue_state=lambda: venue_state(plan, venue),
+        )  # fmt: skip
+        return OpenEngine(engine, venue)
+    assert store.saved.state is not None
+    plan, venue = load_venue(store.saved.state["venue"])
+    engine = await resume(
+        store, brain, settings, venue, venue=venue, venue_state=lambda: venue_state(plan, venue)
+    )
+    return OpenEngine(engine, venue)
+
+
+def draw_instance() -> str:
+    """Four characters that mark all client ids of a new data directory."""
+    return "".join(secrets.choice(DIGITS) for _ in range(4))
 
 
 async def begin(

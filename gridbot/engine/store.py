@@ -159,6 +159,10 @@ class Store:
         """Pack and prune old segments; may take seconds, for a worker thread."""
         archive_segments(self._disk, self.path, now)
 
+    def abandon(self) -> None:
+        """Give the directory free without writing anything more (after an error)."""
+        self.directory.close()
+
     def close(self) -> None:
         """Sync, close and give the directory free, whatever was open."""
         for file in (self._journal, self._ledger):

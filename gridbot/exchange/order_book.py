@@ -45,7 +45,7 @@ UNKNOWN_ORDER = "EOrder:Unknown order"
 NOT_ENOUGH = "EOrder:Not enough leaves qty"
 
 
-class Order(msgspec.Struct, eq=False, array_like=True):
+class Order(msgspec.Struct, eq=False, array_like=True, gc=False):
     """An order of ours. ``units`` is its price scaled; ``queue`` its place, 0 once it is done."""
 
     client_id: str
@@ -66,7 +66,7 @@ class Order(msgspec.Struct, eq=False, array_like=True):
     reason: str = ""
 
 
-class Fill(msgspec.Struct, frozen=True, array_like=True):
+class Fill(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One execution of an order."""
 
     trade_id: str
@@ -246,30 +246,30 @@ class OrderBook:
     # --- placing, moving, cancelling --------------------------------------------------------
 
     def _place(self, request: OrderRequest) -> Outcome:
-        client_id, side, volume = request.client_id, request.side, request.volume
-        scaled = request.price * self._scale
-        code = ""
+        client_id, side, price = request.client_id, request.side, request.price
+        volume, code = request.volume, ""
         if 0 < request.deadline < self.now:
             code = DEADLINE
         elif client_id in self._open:
             code = NOT_UNIQUE
         elif len(self._open) >= self.open_orders_limit:
             code = ORDERS_LIMIT
-        code = code or self._rule_broken(side, scaled, volume, request.post_only)
-        hold = volume if side == "sell" else request.price * volume
-        if code or hold > (self.free_base if side == "sell" else self.free_quote):
+        code = code or self._rule_broken(side, price, volume, request.post_only)
+        hold = volume if side == "sell" else price * volume
+        if code or hold > self._free(side):
             return self._refuse(client_id, "place", code or FUNDS)
         self._orders_made += 1
         self._queue += 1
-        exchange_id, units = f"O{self._orders_made:07d}", int(scaled)
-        price, volume = units * self._price_step, volume.quantize(self._lot)
+        exchange_id, units = f"O{self._orders_made:07d}", int(price * self._scale)
+        price, volume = price.quantize(self._price_step), volume.quantize(self._lot)
         terms = (units, price, volume, request.post_only, self.now, self._queue)
         order = Order(client_id, exchange_id, side, *terms)
         self._open[client_id] = self._known[client_id] = order
         self._rest(order, hold)
         counters = self.counters
         counters.placed += 1
-        counters.open_max = max(counters.open_max, len(self._open))
+        if len(self._open) > counters.open_max:
+            counters.open_max = len(self._open)
         return Outcome(client_id, "place", "accepted", exchange_id)
 
     def _amend(self, request: AmendRequest) -> Outcome:
@@ -281,14 +281,14 @@ class OrderBook:
             return self._refuse(client_id, "amend", UNKNOWN_ORDER)
         if volume <= order.executed:
             return self._refuse(client_id, "amend", NOT_ENOUGH)
-        side, scaled, left = order.side, request.price * self._scale, volume - order.executed
-        code = self._rule_broken(side, scaled, volume, order.post_only)
-        more = (left if side == "sell" else request.price * left) - self._held_by(order)
-        if code or more > max(self.free_base if side == "sell" else self.free_quote, ZERO):
+        side, price, left = order.side, request.price, volume - order.executed
+        code = self._rule_broken(side, price, volume, order.post_only)
+        more = (left if side == "sell" else price * left) - self._held_by(order)
+        if code or more > max(self._free(side), ZERO):
             return self._refuse(client_id, "amend", code or FUNDS)
         self._queue += 1
-        order.units, order.queue = int(scaled), self._queue
-        order.price, order.volume = order.units * self._price_step, volume.quantize(self._lot)
+        order.units, order.queue = int(price * self._scale), self._queue
+        order.price, order.volume = price.quantize(self._price_step), volume.quantize(self._lot)
         self._rest(order, more)
         self.counters.amended += 1
         return Outcome(client_id, "amend", "accepted", order.exchange_id)
@@ -304,20 +304,26 @@ class OrderBook:
             self.counters.cancelled += 1
         return Outcome(client_id, "cancel", "accepted", order.exchange_id)
 
-    def _rule_broken(self, side: Side, scaled: Decimal, volume: Decimal, post_only: bool) -> str:
+    def _rule_broken(self, side: Side, price: Decimal, volume: Decimal, post_only: bool) -> str:
         """Kraken's text for the rule that these figures break, empty if none."""
-        rules, price = self._instrument, self.market.price
+        rules, scaled = self._instrument, price * self._scale
+        units, last = int(scaled), self.market.price
         if volume % self._lot:
             return OFF_LOT
         if volume < rules.min_volume:
             return ORDER_MINIMUM
-        if scaled <= 0 or scaled % self._tick_units:
+        if units <= 0 or units != scaled or units % self._tick_units:
             return TICK_SIZE
-        if scaled * volume < rules.min_cost * self._scale:
+        if price * volume < rules.min_cost:
             return COST_MINIMUM
-        if post_only and (scaled >= price if side == "buy" else scaled <= price):
+        if post_only and (units >= last if side == "buy" else units <= last):
             return POST_ONLY
         return ""
+
+    def _free(self, side: Side) -> Decimal:
+        if side == "sell":
+            return self.base_total - self.base_held
+        return self.quote_total - self.quote_held
 
     def _refuse(self, client_id: str, verb: Verb, code: str) -> Outcome:
         self.counters.refused += 1

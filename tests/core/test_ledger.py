@@ -32,6 +32,7 @@ operations = st.lists(
         st.integers(15000, 25000),
         st.integers(0, 11),
     ),
+    min_size=12,  # the average length is twice this
     max_size=60,
 )
 

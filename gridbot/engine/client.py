@@ -1,0 +1,35 @@
+"""EngineClient: the one port through which a screen or script sees and steers an engine.
+
+The client hands out frozen statuses and takes commands; it never shares a live object. Whoever
+holds one cannot tell an engine in this process from one behind a socket.
+"""
+
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from gridbot.core.records import Ack, Event, LedgerEntry
+from gridbot.engine.status import Status
+
+
+class EngineClient(Protocol):
+    """What every client offers. Methods return at once; only a command's Future takes time."""
+
+    def status(self) -> Status | None:
+        """The latest published status; None before the first."""
+        ...
+
+    def events(self, after_id: int) -> list[Event]:
+        """Events newer than ``after_id``, oldest first, with their texts (bounded)."""
+        ...
+
+    def send(self, action: str, args: dict[str, Any] | None = None) -> "Future[Ack]":
+        """Ask for an action; resolves with the engine's answer, never with an exception."""
+        ...
+
+    def ledger(self, slot: int | None, count: int) -> list[LedgerEntry]:
+        """The newest entries (of one slot, or of the account), oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the engine: one in this process is stopped with its state saved."""
+        ...

@@ -1,0 +1,324 @@
+"""The published picture of an engine: frozen, whole, built once per publish.
+
+A Status is all a screen, a script or ``gridbot status`` ever sees; none of them touches the brain.
+Times are epoch seconds (the screen computes ages), money is Decimal.
+"""
+
+from decimal import Decimal
+from math import inf
+from typing import Any
+
+import msgspec
+
+from gridbot.core.brain import Brain
+from gridbot.core.capacity import WorkBank
+from gridbot.core.numbers import HUNDRED, ZERO
+from gridbot.core.orders import LiveOrder
+from gridbot.core.slot import Slot, exit_span
+from gridbot.core.state_machine import derive_phase
+
+STATUS_VERSION = 1
+RECENT_CYCLES = 4
+
+
+class Struct(msgspec.Struct, frozen=True):
+    """Base of all parts of a status."""
+
+
+class PairStatus(Struct, frozen=True):
+    name: str
+    base: str
+    quote: str
+    price_decimals: int
+    volume_decimals: int
+
+
+class EngineStatus(Struct, frozen=True):
+    state: str
+    reason: str
+    uptime_since: float
+    pid: int
+    last_step_at: float
+    step_ms: float
+    speed: float = 1.0
+    error: str = ""
+
+
+class PriceStatus(Struct, frozen=True):
+    bid: Decimal
+    ask: Decimal
+    last: Decimal
+    mid: Decimal | None
+    at: float
+    stale: bool
+
+
+class ProfitStatus(Struct, frozen=True):
+    realised: Decimal
+    write_offs: Decimal
+    unrealised: Decimal
+    inventory: Decimal
+    fees: Decimal
+    recovery: Decimal
+
+
+class BalanceStatus(Struct, frozen=True):
+    total: Decimal
+    held: Decimal
+    ledger: Decimal
+    drift: Decimal
+
+
+class OrderStatus(Struct, frozen=True):
+    client_id: str
+    exchange_id: str
+    local_id: int
+    trade: str
+    side: str
+    role: str
+    price: Decimal
+    volume: Decimal
+    executed: Decimal
+    placed_at: float
+    state: str
+
+
+class WaitingStatus(Struct, frozen=True):
+    trade: str
+    reason: str
+    text: str = ""
+    until: float | None = None
+
+
+class CycleStatus(Struct, frozen=True):
+    trade: str
+    cycle: int
+    net: Decimal
+    at: float
+
+
+class SlotStatus(Struct, frozen=True):
+    id: int
+    alias: str
+    kind: str
+    rung: int
+    phase: str
+    paused: bool
+    quarantined: str
+    orders: tuple[OrderStatus, ...]
+    recoveries: tuple[OrderStatus, ...]
+    waiting: tuple[WaitingStatus, ...]
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    write_offs: Decimal
+    round_trips: int
+    cycle_a: int
+    cycle_b: int
+    deadline_at: float | None
+    reprices: int
+    stuck_score: float
+    last_fill_at: float
+    recent_cycles: tuple[CycleStatus, ...]
+    created_at: float
+
+
+class AlarmStatus(Struct, frozen=True):
+    symptom: str
+    text: str
+    slot: int | None = None
+
+
+class SettingsStatus(Struct, frozen=True):
+    entry_pct: Decimal
+    profit_pct: Decimal
+    order_size: Decimal
+    fee_floor_pct: Decimal
+    fee_source: str
+
+
+class Status(Struct, frozen=True):
+    """One engine at one moment (architecture 7)."""
+
+    version: int
+    seq: int
+    mode: str
+    at: float
+    pair: PairStatus
+    engine: EngineStatus
+    price: PriceStatus
+    profit: ProfitStatus
+    balances: dict[str, BalanceStatus]
+    capacity: WorkBank
+    alarms: tuple[AlarmStatus, ...]
+    settings: SettingsStatus
+    events_last_id: int
+    slots: tuple[SlotStatus, ...]
+    governor: dict[str, Any] = {}
+
+
+def build_status(brain: Brain, engine: EngineStatus, price: PriceStatus) -> Status:
+    """The picture of ``brain`` as the shell sees it now."""
+    instrument = brain.instrument
+    slots = tuple(_slot_status(brain, slot, price.mid or ZERO) for slot in brain.slots.values())
+    return Status(
+        version=STATUS_VERSION,
+        seq=brain.seq,
+        mode=brain.settings.run.mode,
+        at=brain.now,
+        pair=PairStatus(
+            instrument.pair, instrument.base, instrument.quote,
+            instrument.price_decimals, instrument.volume_decimals,
+        ),
+        engine=engine,
+        price=price,
+        profit=_profit(brain, price.mid or ZERO),
+        balances=_balances(brain),
+        capacity=brain.work_bank,
+        alarms=_alarms(brain, price),
+        settings=_settings(brain),
+        events_last_id=brain.next_event_id - 1,
+        slots=slots,
+    )  # fmt: skip
+
+
+def _profit(brain: Brain, price: Decimal) -> ProfitStatus:
+    totals = brain.books.totals
+    return ProfitStatus(
+        realised=totals.realised,
+        write_offs=totals.write_offs,
+        unrealised=brain.books.unrealised_total(price),
+        inventory=brain.written_off_base * price - brain.written_off_cost,
+        fees=totals.fees,
+        recovery=totals.recovery,
+    )
+
+
+def _balances(brain: Brain) -> dict[str, BalanceStatus]:
+    instrument, registry = brain.instrument, brain.registry
+    rows = (
+        (instrument.quote, brain.books.quote, registry.claimed_quote),
+        (instrument.base, brain.books.base, registry.claimed_base),
+    )
+    return {
+        asset: BalanceStatus(
+            booked + brain.drift.get(asset, ZERO), held, booked, brain.drift.get(asset, ZERO)
+        )
+        for asset, booked, held in rows
+    }
+
+
+def _settings(brain: Brain) -> SettingsStatus:
+    grid = brain.settings.grid
+    return SettingsStatus(
+        grid.entry_pct, grid.profit_pct, grid.order_size, brain.fee_floor_pct, brain.fees.source
+    )
+
+
+def _alarms(brain: Brain, price: PriceStatus) -> tuple[AlarmStatus, ...]:
+    """What an operator should look at, worst first."""
+    found: list[AlarmStatus] = []
+    if brain.run_state == "halted":
+        found.append(AlarmStatus("HALTED", f"HALTED: {brain.state_reason}"))
+    if price.stale:
+        found.append(AlarmStatus("PRICE_LOST", "no fresh price: entries wait, exits stay"))
+    if any(brain.drift.values()):
+        texts = ", ".join(f"{amount} {asset}" for asset, amount in brain.drift.items() if amount)
+        found.append(AlarmStatus("DRIFT", f"unexplained difference to the exchange: {texts}"))
+    for slot in brain.slots.values():
+        if slot.quarantined:
+            text = f"slot {slot.id} quarantined: {slot.quarantined}"
+            found.append(AlarmStatus("QUARANTINED", text, slot.id))
+        for trade, reason in slot.parked.items():
+            text = f"slot {slot.id} trade {trade}: {reason}"
+            found.append(AlarmStatus("PARKED", text, slot.id))
+    for live in brain.registry.unknown.values():
+        text = f"slot {live.slot_id} trade {live.trade_id}: outcome unknown, being looked up"
+        found.append(AlarmStatus("UNKNOWN", text, live.slot_id))
+    found += [
+        AlarmStatus(
+            "EXIT_WAITS", f"slot {live.slot_id} exit {live.local_id} is not placed", live.slot_id
+        )
+        for live in brain.registry.wanted.values()
+        if live.refusals >= 3 or live.parked
+    ]
+    waiting = sum(wait.reason == "capacity" for wait in brain.pools.values())
+    if waiting:
+        found.append(AlarmStatus("CAPACITY", f"{waiting} entries wait for capacity"))
+    if brain.run_state in ("paused", "draining"):
+        found.append(AlarmStatus(brain.run_state.upper(), brain.run_state))
+    return tuple(found)
+
+
+def _slot_status(brain: Brain, slot: Slot, price: Decimal) -> SlotStatus:
+    state, account = slot.state, brain.books.account(slot.id)
+    by_local, by_recovery = brain.registry.by_local, brain.registry.by_recovery
+    orders = tuple(
+        _order(by_local[slot.id, order.local_id])
+        for order in state.orders
+        if (slot.id, order.local_id) in by_local
+    )
+    recoveries = tuple(
+        _order(by_recovery[slot.id, one.recovery_id])
+        for one in state.recovery_orders
+        if (slot.id, one.recovery_id) in by_recovery
+    )
+    return SlotStatus(
+        id=slot.id,
+        alias=slot.alias,
+        kind=slot.kind,
+        rung=slot.rung,
+        phase=derive_phase(state),
+        paused=slot.paused_at is not None,
+        quarantined=slot.quarantined,
+        orders=orders,
+        recoveries=recoveries,
+        waiting=tuple(
+            WaitingStatus(trade, wait.reason, wait.text, None if wait.until == inf else wait.until)
+            for trade, wait in slot.waiting.items()
+        ),
+        realised=account.realised,
+        unrealised=brain.books.unrealised(slot.id, price),
+        fees=account.fees,
+        write_offs=account.write_offs,
+        round_trips=account.round_trips,
+        cycle_a=state.cycle_a,
+        cycle_b=state.cycle_b,
+        deadline_at=_deadline(slot),
+        reprices=sum(
+            by_local[slot.id, order.local_id].reprices
+            for order in state.orders
+            if (slot.id, order.local_id) in by_local
+        ),
+        stuck_score=_stuck_score(brain, slot, price),
+        last_fill_at=slot.last_fill_at,
+        recent_cycles=tuple(
+            CycleStatus(one.trade_id, one.cycle, one.net_profit, one.exit_time)
+            for one in reversed(state.completed_cycles[-RECENT_CYCLES:])
+        ),
+        created_at=slot.created_at,
+    )
+
+
+def _order(live: LiveOrder) -> OrderStatus:
+    return OrderStatus(
+        live.client_id, live.exchange_id, live.local_id, live.trade_id, live.side, live.role,
+        live.price, live.volume, live.executed, live.placed_at, live.parked or live.standing,
+    )  # fmt: skip
+
+
+def _deadline(slot: Slot) -> float | None:
+    exits = [order for order in slot.state.orders if order.role == "exit"]
+    if slot.kind != "cycle" or not exits:
+        return None
+    start, span = exit_span(slot, exits)
+    return None if start is None else start + span
+
+
+def _stuck_score(brain: Brain, slot: Slot, price: Decimal) -> float:
+    """Distance of the farthest exit from the market, in units of the profit target."""
+    exits = [order.price for order in slot.state.orders if order.role == "exit"]
+    target = brain.settings.grid.profit_pct
+    if not exits or not price or not target:
+        return 0.0
+    return float(max(abs(one - price) for one in exits) / price * HUNDRED / target)
