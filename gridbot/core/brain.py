@@ -38,7 +38,7 @@ from gridbot.core.settings import (
     settings_from_plain,
 )
 from gridbot.core.slot import Slot, Waiting, next_wake, slot_config
-from gridbot.core.wakes import NEVER, Wake, WakeHeaps
+from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 
 CORE_VERSION = 1
 RETRY_SECONDS = 30.0
@@ -179,6 +179,7 @@ class Brain:
             self.emit("price_lost" if self.price_lost else "price_back", "warn")
         for slot in self.slots.values():
             self.configure(slot)
+        self.due.update(self.slots)
 
     def _apply_settings(self, settings: Settings) -> None:
         self.settings = self.configured = settings
@@ -186,7 +187,6 @@ class Brain:
         for slot in self.slots.values():
             target = settings.grid.profit_pct
             slot.state = msgspec.structs.replace(slot.state, profit_pct_runtime=target)
-        self.due.update(self.slots)
 
     def rearm_all(self) -> None:
         """Compute every slot's wake anew, after loading a state."""
@@ -219,6 +219,8 @@ class Brain:
 
     def bounds(self) -> Wake:
         """Prices and time up to which nothing can happen; the shell need not deliver before."""
+        if self.deliver_all:
+            return NEXT_TICK
         wake = self.wakes.bounds()
         at = min(wake.at, self.retry_at)
         for order in self.registry.unknown.values():

@@ -29,6 +29,10 @@ _PLAIN_FIELDS = (
     "paused_at", "next_slot_id", "next_order_number", "next_event_id", "archived", "risk_reason",
     "spread_wide", "write_offs",
 )  # fmt: skip
+_NOT_TRADING = (
+    "acked", "archived", "configured", "counters", "instance", "next_event_id", "seq", "started_at",
+)  # fmt: skip
+_NOT_MONEY = ("booked", "counts", "head_hash")
 _INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
 _SLOT_FIELDS = (
     "id", "kind", "rung", "created_at", "alias", "paused_at", "quarantined", "removing",
@@ -123,7 +127,12 @@ def _load_slot(brain: Brain, state: dict[str, Any]) -> None:
 
 
 def state_sha256(brain: Brain) -> str:
-    """Fingerprint of the trading state (architecture 3).
+    """Fingerprint of the trading state (architecture 3)."""
+    return sha256_of(fingerprint(brain))
+
+
+def fingerprint(brain: Brain) -> dict[str, Any]:
+    """The state that two runs of the same trading share.
 
     Every slot sees the current price once more first, so that slots that slept through quiet ticks
     and slots that were shown each of them compare equal.
@@ -134,24 +143,16 @@ def state_sha256(brain: Brain) -> str:
             see_price(slot, copy.price, copy.now)
             note_wants(copy, slot)
     state = brain_to_state(copy)
-    for name in (
-        "configured",
-        "seq",
-        "instance",
-        "acked",
-        "archived",
-        "next_event_id",
-        "started_at",
-        "counters",
-    ):
+    for name in _NOT_TRADING:
         del state[name]
-    for name in ("booked", "finished", "hash", "counts"):
-        state["books"].pop(name, None)
+    for name in _NOT_MONEY:
+        del state["books"][name]
     for slot_state in state["slots"]:
         del slot_state["state"]["completed_cycles"]
     for order in state["orders"]:
-        order["client_id"] = order["client_id"][6:]
-    return sha256_of(_without_forms(state))
+        order["client_id"] = order["client_id"].removeprefix(f"gb{brain.instance}")
+    plain: dict[str, Any] = _without_forms(state)
+    return plain
 
 
 def _without_forms(value: Any) -> Any:

@@ -44,6 +44,8 @@ def run(brain: Brain) -> None:
     """Write off, place exits, move refreshed orders, place entries."""
     if brain.write_offs and brain.price is not None and not brain.price_lost:
         _write_off_all(brain)
+    if brain.removing:
+        lifecycle.finish_removals(brain)
     if brain.registry.wanted:
         _place_exits(brain)
     for live in brain.refreshes:
@@ -52,8 +54,6 @@ def run(brain: Brain) -> None:
         slot = brain.slots.get(slot_id)
         if slot is not None and trade in slot.waiting:
             _try_entry(brain, slot, trade, since)
-    if brain.removing:
-        lifecycle.finish_removals(brain)
 
 
 # --- write-offs -----------------------------------------------------------------------------

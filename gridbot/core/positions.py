@@ -145,7 +145,7 @@ class Positions(msgspec.Struct):
         key, slot = f"{part.trade_id}{part.cycle}", self.open.setdefault(part.slot_id, {})
         old = slot.get(key) or Position(part.slot_id, part.trade_id, part.cycle)
         volume, cost, fee, fee_base = part.executed, part.cost, part.fee, ZERO
-        if part.fee_asset_is_base or old.fee_base:
+        if part.fee_asset_is_base:
             volume, cost, fee, fee_base = self._enter_with_base_fee(old, part)
         slot[key] = replace(
             old,
@@ -278,17 +278,16 @@ class Positions(msgspec.Struct):
     ) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         if part.trade_id == "A":
             return part.executed, part.cost, self._fee_from_inventory(part), ZERO
-        fee_quote, fee_base = (ZERO, part.fee) if part.fee_asset_is_base else (part.fee, ZERO)
         # The floor applies to the order so far, so each part books the growth of the whole.
         before = self._split_purchase(old.executed, old.spent, old.fee_base)
         after = self._split_purchase(
-            old.executed + part.executed, old.spent + part.cost, old.fee_base + fee_base
+            old.executed + part.executed, old.spent + part.cost, old.fee_base + part.fee
         )
         volume, cost, fee, dust, dust_cost = (
             new - was for new, was in zip(after, before, strict=True)
         )
         self._stock(dust, dust_cost)
-        return volume, cost, fee + fee_quote, fee_base
+        return volume, cost, fee, part.fee
 
     def _split_purchase(
         self, executed: Decimal, spent: Decimal, fee_base: Decimal

@@ -20,6 +20,7 @@ from gridbot.core.brain import Brain
 from gridbot.core.brain_state import load_brain, state_sha256
 from gridbot.core.capacity import effective_cap
 from gridbot.core.numbers import plain, quantum
+from gridbot.core.records import Changes
 from gridbot.core.settings import Settings, open_orders_limit
 from gridbot.core.state_machine import check_invariants
 from gridbot.core.verify import verify_lines
@@ -67,20 +68,28 @@ class Simulation:
                 progress((market.at - self.started_at) / total if total > 0 else 0.0)
             if engine.steps_since_snapshot >= STEPS_PER_SNAPSHOT:
                 engine.save(market.at)
+        await self.finish()
         engine.save(market.at)
 
-    async def next_event(self) -> None:
-        """Walk to the next tick that matters and step."""
-        market, brain = self.venue.market, self.engine.brain
-        if brain.deliver_all:
-            self.venue.advance(NO_UP, NO_DOWN, -inf)
+    async def finish(self) -> None:
+        """One last tick to every slot, so that the end does not depend on who slept."""
+        market = self.venue.market
+        self.engine.changes = Changes()
+        await self.engine.step(market.at, market.price * self._unit)
+
+    async def next_event(self, until: float | None = None) -> None:
+        """Walk to the next tick that matters, or the first at or after ``until``, and step."""
+        market = self.venue.market
+        wake = self.engine.brain.bounds()
+        down, up = NO_DOWN, NO_UP
+        if wake.down == inf or wake.up == -inf:
+            down, up = NO_UP, NO_DOWN
         else:
-            wake = brain.bounds()
-            down = floor(wake.down * market.scale) if wake.down > -inf else NO_DOWN
-            up = ceil(wake.up * market.scale) if wake.up < inf else NO_UP
-            if wake.down == inf or wake.up == -inf:
-                down, up = NO_UP, NO_DOWN
-            self.venue.advance(down, up, wake.at)
+            if wake.down > -inf:
+                down = floor(wake.down * market.scale)
+            if wake.up < inf:
+                up = ceil(wake.up * market.scale)
+        self.venue.advance(down, up, wake.at if until is None else min(wake.at, until))
         unit = self._unit
         previous = (market.previous_at, market.previous_price * unit)
         await self.engine.step(market.at, market.price * unit, previous)

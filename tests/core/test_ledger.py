@@ -18,6 +18,7 @@ from gridbot.core.ledger import Books, DoubleBooking, LedgerHead
 from gridbot.core.numbers import round_half_even, use_exact_arithmetic
 from gridbot.core.positions import FillPart, Position
 from gridbot.core.records import EntryType, LedgerEntry
+from gridbot.core.verify import verify_lines
 
 PRICES = (D("0.00001"), D("0.1953"), D("77.7"))
 
@@ -270,6 +271,19 @@ def test_rows_that_close_a_position_name_the_lots_that_joined_it(books: Books) -
     assert entries(books.take_lines())[-1].note == ""
 
 
+def test_a_lot_of_lots_names_them_all_and_verifies(books: Books) -> None:
+    for cycle in (1, 2, 3):
+        books.execution(9, 12.5, part(cycle=cycle, client_id=f"gbdust{cycle}"))
+        books.join_lot(7, "B", cycle)
+        books.set_aside(7, "B", cycle)
+    assert books.join_lot(7, "B", 3) == (150, D("0.2"), D("0.12"))
+    books.execution(9, 12.5, part(cycle=4, client_id="gbnext"))
+    assert books.join_lot(7, "B", 4) == (50, D("0.2"), D("0.04"))  # 3 is no lot any more
+    books.write_off(10, 13.0, 7, "B", 3, "gbout", D("0.2"), "shut")
+    assert entries(books.lines)[-1].note == "shut; with lots 1, 2"
+    assert verify_lines(books.lines, books.head).ok
+
+
 def test_money_from_outside_is_no_flow_of_ours(books: Books) -> None:
     books.transfer(2, 2.0, False, D("-40"), D("0.2"), "withdrawal")
     books.transfer(2, 2.0, True, D("30"), D("0.25"), "deposit")
@@ -345,8 +359,9 @@ def test_a_part_must_begin_where_the_last_one_ended(
     books.execution(9, 12.5, part(last=False))
     with pytest.raises(DoubleBooking):
         books.execution(10, 13.0, part(executed=D(executed), executed_total=D(total)))
-    books.execution(10, 13.0, part(executed=D("10"), executed_total=D("60"), cost=D("2")))
-    assert books.base == 260
+    for end in (D("60"), D("70")):
+        books.execution(10, 13.0, part(executed=D("10"), executed_total=end, last=end == 70))
+    assert books.base == 270
 
 
 def test_a_finished_order_is_still_known(books: Books) -> None:

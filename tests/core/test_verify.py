@@ -186,6 +186,12 @@ def test_a_forgery_with_a_flawless_chain_is_found_by_its_meaning(name: str) -> N
     assert named in (number, number + 1)
 
 
+def test_a_cash_row_without_cash_is_found() -> None:
+    books = small()
+    books.rounding(6, 6.0, False, D("0"))
+    assert only_problem(books.lines) == "line 11: ROUNDING moves no cash"
+
+
 def test_a_row_left_out_of_a_booking_is_found_in_a_flawless_chain() -> None:
     rows = [json.loads(line) for line in small().lines]
     for left_out, problem in ((7, "should be a CYCLE_PROFIT row"), (4, "should be a FEE row")):
