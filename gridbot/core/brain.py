@@ -113,6 +113,7 @@ class Brain:
         self.books = Books(instrument.cost_decimals, instrument.volume_decimals)
         self.wakes = WakeHeaps()
         self.pools: dict[tuple[int, TradeId], Waiting] = {}
+        self.cycle_slots = 0
         self.removing: set[int] = set()
         self.write_offs: list[str] = []
         self.written_off_base = ZERO
@@ -208,14 +209,16 @@ class Brain:
     def _wake_of(self, slot: Slot) -> Wake:
         if slot.quarantined:
             return NEVER
-        repriced: dict[int, float] = {}
+        repriced: list[float] = []
         limit = self.settings.cycle.max_reprices
         if slot.kind == "cycle":
             for order in slot.state.orders:
-                live = self.registry.by_local.get((slot.id, order.local_id))
-                if order.role == "exit" and live is not None and live.reprices < limit:
-                    repriced[order.local_id] = live.repriced_at
-        return next_wake(slot, self.settings, self.is_frozen(slot), repriced)
+                if order.role == "exit":
+                    live = self.registry.by_local.get((slot.id, order.local_id))
+                    if live is not None and live.reprices < limit:
+                        repriced.append(live.repriced_at)
+        wake, slot.timer_at = next_wake(slot, self.settings, self.is_frozen(slot), repriced)
+        return wake
 
     def bounds(self) -> Wake:
         """Prices and time up to which nothing can happen; the shell need not deliver before."""
@@ -237,12 +240,11 @@ class Brain:
     @property
     def work_bank(self) -> WorkBank:
         """The work bank now."""
-        cycle = sum(slot.kind == "cycle" for slot in self.slots.values())
         return work_bank(
             open_orders_limit(self.settings),
             self.registry.resting,
-            len(self.slots) - cycle,
-            cycle,
+            len(self.slots) - self.cycle_slots,
+            self.cycle_slots,
             self.settings.capacity,
         )
 
@@ -254,6 +256,10 @@ class Brain:
             or slot.removing
             or self.run_state in ("paused", "halted")
         )
+
+    def count_kinds(self) -> None:
+        """Slots came, went or changed kind."""
+        self.cycle_slots = sum(slot.kind == "cycle" for slot in self.slots.values())
 
     def next_client_id(self) -> str:
         """A client id never used before by this instance."""

@@ -107,6 +107,7 @@ def load_brain(state: dict[str, Any]) -> Brain:
     brain.books = Books.from_state(state["books"])
     for slot_state in state["slots"]:
         _load_slot(brain, slot_state)
+    brain.count_kinds()
     brain.rearm_all()
     return brain
 

@@ -234,6 +234,7 @@ def _create(brain: Brain, kind: Kind, alias: str) -> Slot:
     slot = Slot(brain.next_slot_id, kind, rung, state, brain.now, alias)
     brain.next_slot_id += 1
     brain.slots[slot.id] = slot
+    brain.count_kinds()
     brain.configure(slot)
     brain.due.add(slot.id)
     brain.emit("slot_added", "good", slot.id, slot_kind=kind, rung=rung)
@@ -337,6 +338,7 @@ def finish_removals(brain: Brain) -> None:
         )  # fmt: skip
         del brain.slots[slot.id]
         brain.removing.discard(slot.id)
+        brain.count_kinds()
         brain.wakes.disarm(slot.id)
         brain.emit("slot_removed", "info", slot.id)
 
@@ -352,7 +354,8 @@ def _toggle(brain: Brain, args: Args) -> str:
         warning = overdue_text(brain, slot)
         if warning and not args.get("force"):
             raise Refusal("confirm", warning)
-    slot.kind = kind
+    slot.kind, slot.timer_at = kind, 0.0
+    brain.count_kinds()
     brain.configure(slot)
     brain.due.add(slot.id)
     brain.recheck = True

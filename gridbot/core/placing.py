@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gridbot.core.brain import Brain
 
 INVENTORY_ORDERS_PER_CYCLE_SLOT = 5
+_RUN_STATE_REASONS = {"halted": "halted", "draining": "drained", "paused": "paused"}
 POOLED = ("funds", "capacity", "inventory")
 Attempt = tuple[float, int, TradeId]
 
@@ -302,26 +303,23 @@ def _blocked(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Waiting 
 
 def _standing_reason(brain: Brain, slot: Slot, trade: TradeId) -> tuple[str, str] | None:
     """Reasons that hold until something outside the slot changes."""
-    floor = brain.fee_floor_pct
-    target = brain.settings.grid.profit_pct
-    checks = (
-        (brain.run_state == "halted", "halted", brain.state_reason),
-        (brain.run_state == "draining", "drained", ""),
-        (brain.run_state == "paused" or slot.paused_at is not None, "paused", ""),
-        (bool(slot.quarantined), "quarantined", slot.quarantined),
-        (trade in slot.parked, slot.parked.get(trade, ""), ""),
-        (brain.price is None or brain.price_lost, "stale price", ""),
-        (brain.spread_wide, "spread", ""),
-        (bool(brain.risk_reason), "risk limit", brain.risk_reason),
-        (
-            target < floor,
-            "fee floor",
-            f"target {target:.2f} % under fee floor {floor:.2f} %",
-        ),
-    )
-    for holds, reason, text in checks:
-        if holds:
-            return reason, text
+    if brain.run_state != "running":
+        return _RUN_STATE_REASONS[brain.run_state], brain.state_reason
+    if slot.quarantined:
+        return "quarantined", slot.quarantined
+    if slot.paused_at is not None:
+        return "paused", ""
+    if trade in slot.parked:
+        return slot.parked[trade], ""
+    if brain.price is None or brain.price_lost:
+        return "stale price", ""
+    if brain.spread_wide:
+        return "spread", ""
+    if brain.risk_reason:
+        return "risk limit", brain.risk_reason
+    target, floor = brain.settings.grid.profit_pct, brain.fee_floor_pct
+    if target < floor:
+        return "fee floor", f"target {target:.2f} % under fee floor {floor:.2f} %"
     return None
 
 
@@ -331,8 +329,7 @@ def _over_inventory(brain: Brain, slot: Slot, trade: TradeId) -> bool:
     size = brain.settings.grid.order_size
     limit = brain.settings.cycle.max_inventory
     if limit is None:
-        cycle_slots = sum(one.kind == "cycle" for one in brain.slots.values())
-        limit = INVENTORY_ORDERS_PER_CYCLE_SLOT * size * cycle_slots
+        limit = INVENTORY_ORDERS_PER_CYCLE_SLOT * size * brain.cycle_slots
     held = brain.written_off_base * brain.price
     return (held if trade == "B" else -held) + size > limit
 

@@ -22,7 +22,7 @@ from gridbot.core.state_machine import (
     derive_phase,
     entry_backoff_multiplier,
 )
-from gridbot.core.wakes import EARLY, NEXT_TICK, Wake
+from gridbot.core.wakes import EARLY, NEVER, NEXT_TICK, Wake
 
 # Entries must leave room for an exit reduced by a base fee and rounded to the lot.
 MIN_VOLUME_MARGIN = Decimal("1.02")
@@ -50,7 +50,9 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Slot(msgspec.Struct):
-    """A slot and what the slot engine remembers about it. ``inbox``: reducer events to deliver."""
+    """A slot and what the slot engine remembers about it. ``inbox``: reducer events to deliver;
+    ``timer_at``: before this the timer has nothing to do as long as the orders stay the same;
+    ``checked``: the orders that were last found complete and legal."""
 
     id: int
     kind: Kind
@@ -65,6 +67,8 @@ class Slot(msgspec.Struct):
     waiting: dict[TradeId, Waiting] = {}
     parked: dict[TradeId, str] = {}
     inbox: list[Any] = []
+    timer_at: float = 0.0
+    checked: tuple[OrderState, ...] | None = None
     cfg: EngineConfig | None = None
     cfg_calm: EngineConfig | None = None
 
@@ -135,81 +139,91 @@ def streaks(state: PairState) -> tuple[int, int]:
     return state.consecutive_losses_a, state.consecutive_losses_b
 
 
-def next_wake(slot: Slot, settings: Settings, frozen: bool, repriced: dict[int, float]) -> Wake:
-    """The bounds outside which anything can happen to the slot (architecture 4.2).
+def next_wake(
+    slot: Slot, settings: Settings, frozen: bool, repriced: list[float]
+) -> tuple[Wake, float]:
+    """The bounds outside which anything can happen to the slot (architecture 4.2), and the time
+    before which its timer has nothing to do as long as its orders stay the same.
 
     ``frozen``: paused, no refresh and no deadline runs. ``repriced``: for each exit that may still
-    be repriced, its local id and the time of its last reprice. Bounds are early by a hair.
+    be repriced, the time of its last reprice. Bounds are early by a hair.
     """
-    down, up, at = -inf, inf, inf
+    wake = _waiting_wake(slot, float(settings.grid.refresh_pct))
+    if frozen:
+        return wake, -inf
+    wake = _entries_wake(slot, wake)
+    if wake is NEXT_TICK:
+        return wake, -inf
+    if slot.kind == "sticky":
+        return wake, inf
+    return _deadlines_wake(slot, settings, repriced, wake)
+
+
+def _waiting_wake(slot: Slot, refresh_pct: float) -> Wake:
+    if not slot.waiting:
+        return NEVER
+    down, up, at = NEVER
     for waiting in slot.waiting.values():
         at = min(at, waiting.until)
         if waiting.price is not None:
-            low, high = _drift_bounds(waiting.price, float(settings.grid.refresh_pct), True)
-            down, up = max(down, low), min(up, high)
-    if frozen:
-        return Wake(down, up, at)
+            price, part = float(waiting.price), refresh_pct / 100
+            down, up = max(down, price * (1 - part)), min(up, price * (1 + part))
+    return Wake(down * (1 + EARLY), up * (1 - EARLY), at)
+
+
+def _entries_wake(slot: Slot, wake: Wake) -> Wake:
+    """Both drift limits of each entry (|price - M| x 100 > refresh_pct x M), or the end of the
+    pause for one beyond them."""
+    down, up, at = wake
     state, cfg = slot.state, slot.cfg
     assert cfg is not None
-    market = float(state.market_price)
-    refresh_pct = float(cfg.refresh_pct)
+    market, refresh_pct = float(state.market_price), float(cfg.refresh_pct)
+    low_factor = 100 / (100 + refresh_pct) * (1 + EARLY)
+    high_factor = 100 / (100 - refresh_pct) * (1 - EARLY) if refresh_pct < 100 else inf
     for order in state.orders:
-        if order.role != "entry":
-            continue
-        low, high = _drift_bounds(order.price, refresh_pct, False)
-        if low < market < high:
-            down, up = max(down, low), min(up, high)
-            continue
-        cooldown = (
-            state.refresh_cooldown_until_a
-            if order.trade_id == "A"
-            else state.refresh_cooldown_until_b
-        )
-        if cooldown <= state.now:
-            return NEXT_TICK
-        at = min(at, cooldown)
-    if slot.kind == "sticky":
-        return Wake(down, up, at)
-    return _with_deadlines(slot, settings, repriced, Wake(down, up, at))
-
-
-def _drift_bounds(price: Decimal, refresh_pct: float, around_market: bool) -> tuple[float, float]:
-    value = float(price)
-    if around_market:
-        factor = refresh_pct / 100
-        return value * (1 - factor), value * (1 + factor)
-    low = 100 * value / (100 + refresh_pct) * (1 + EARLY)
-    high = 100 * value / (100 - refresh_pct) * (1 - EARLY) if refresh_pct < 100 else inf
-    return low, high
-
-
-def _with_deadlines(slot: Slot, settings: Settings, repriced: dict[int, float], wake: Wake) -> Wake:
-    state = slot.state
-    exits = [order for order in state.orders if order.role == "exit"]
-    down, up, at = wake
-    ttl = settings.cycle.recovery_ttl_sec
-    if settings.cycle.write_off and ttl > 0:
-        for recovery in state.recovery_orders:
-            at = min(at, recovery.orphaned_at + ttl)
-    if not exits:
-        return Wake(down, up, at)
-    start, span = exit_span(slot, exits)
-    if start is None:
-        return NEXT_TICK
-    deadline = start + span
-    if deadline > state.now:
-        at = min(at, deadline)
-    elif len({order.side for order in exits}) == 2:
-        return NEXT_TICK
-    else:
-        down, up = _until_moved_away(exits[0], state.market_price, down, up)
-    for order in exits:
-        if order.local_id in repriced:
-            at = min(
-                at,
-                next_reprice_at(start, span, settings.cycle.max_reprices, repriced[order.local_id]),
-            )
+        if order.role == "entry":
+            price = float(order.price)
+            low, high = price * low_factor, price * high_factor
+            if low < market < high:
+                down, up = max(down, low), min(up, high)
+                continue
+            a = order.trade_id == "A"
+            pause = state.refresh_cooldown_until_a if a else state.refresh_cooldown_until_b
+            if pause <= state.now:
+                return NEXT_TICK
+            at = min(at, pause)
     return Wake(down, up, at)
+
+
+def _deadlines_wake(
+    slot: Slot, settings: Settings, repriced: list[float], wake: Wake
+) -> tuple[Wake, float]:
+    timer_at = _lottery_end(slot, settings)
+    exits = [order for order in slot.state.orders if order.role == "exit"]
+    down, up, at = wake
+    overdue = False
+    if exits:
+        start, span = exit_span(slot, exits)
+        if start is None:
+            return NEXT_TICK, -inf
+        limit = settings.cycle.max_reprices
+        for last in repriced:
+            timer_at = min(timer_at, next_reprice_at(start, span, limit, last))
+        overdue = start + span <= slot.state.now
+        if not overdue:
+            timer_at = min(timer_at, start + span)
+        elif len(exits) == 2:
+            return NEXT_TICK, -inf
+        else:
+            down, up = _until_moved_away(exits[0], slot.state.market_price, down, up)
+    return Wake(down, up, min(at, timer_at)), -inf if overdue else timer_at
+
+
+def _lottery_end(slot: Slot, settings: Settings) -> float:
+    if not settings.cycle.write_off or not slot.state.recovery_orders:
+        return inf
+    ttl = settings.cycle.recovery_ttl_sec
+    return min(recovery.orphaned_at for recovery in slot.state.recovery_orders) + ttl
 
 
 def _until_moved_away(
@@ -225,7 +239,7 @@ def exit_span(slot: Slot, exits: list[OrderState]) -> tuple[float | None, float]
     """(start, seconds) of the deadline that runs for these exits; start None: not begun yet."""
     cfg = slot.cfg
     assert cfg is not None
-    if len({order.side for order in exits}) == 2:
+    if len(exits) == 2:
         return slot.state.s2_entered_at, cfg.s2_orphan_after_sec
     first = exits[0]
     return first.entry_filled_at or first.placed_at or slot.state.now, cfg.s1_orphan_after_sec

@@ -80,11 +80,16 @@ def quarantine(brain: Brain, slot: Slot, text: str) -> None:
 
 
 def _run_slot(brain: Brain, slot: Slot, step: StepInput) -> None:
+    before = slot.state.orders
     if slot.inbox and brain.price is not None:
         _deliver_inbox(brain, slot, step)
     if step.price is not None:
-        _deliver_tick(brain, slot, step.price, step.at)
+        timer_due = step.at >= slot.timer_at or slot.state.orders is not before
+        _deliver_tick(brain, slot, step.price, step.at, timer_due or brain.deliver_all)
+    if slot.state.orders is slot.checked and not slot.waiting and not brain.deliver_all:
+        return  # what the phase wants depends on the orders alone, and all of it was there
     note_wants(brain, slot)
+    slot.checked = slot.state.orders
     fault = slot_fault(slot)
     if fault:
         raise AssertionError(fault)
@@ -187,13 +192,15 @@ def _want_exit(brain: Brain, slot: Slot, action: PlaceOrderAction) -> None:
     brain.registry.add(live)
 
 
-def _deliver_tick(brain: Brain, slot: Slot, price: Decimal, at: float) -> None:
+def _deliver_tick(brain: Brain, slot: Slot, price: Decimal, at: float, timer_due: bool) -> None:
+    """The new price and then the timer, which has nothing to do before ``timer_at`` unless the
+    slot's orders have changed."""
     frozen = brain.is_frozen(slot)
     if frozen or not _needs_refresh(brain, slot, price):
         see_price(slot, price, at)
     else:
         _refresh(brain, slot, price, at)
-    if frozen:
+    if frozen or not timer_due:
         return
     if slot.kind == "cycle" or slot.state.s2_entered_at is not None:
         apply(brain, slot, TimerTick(timestamp=at))

@@ -18,6 +18,7 @@ from gridbot.exchange.simulated import SimulatedExchange
 from gridbot.exchange.synthetic import SyntheticMarket
 
 DEFAULT_PAIR = "BTC/USD"
+KEEP_DONE_ORDERS = 2_000  # a snapshot carries them; nobody asks for older ones
 BALANCE_FACTOR = 2  # of what the configured slots need on each side
 
 
@@ -109,6 +110,7 @@ def make_venue(plan: VenuePlan, market: Market | None = None) -> SimulatedExchan
         "base" if plan.fee_asset == "base" else "quote",
         {instrument.quote: plan.quote_balance, instrument.base: plan.base_balance},
         plan.open_orders_limit,
+        KEEP_DONE_ORDERS,
     )
 
 

@@ -205,6 +205,14 @@ def test_a_quiet_stretch_is_skipped_in_chunks_not_in_rows() -> None:
     assert Counted.looked_at < 2 * CHUNK
 
 
+def test_a_price_beyond_the_bounds_stops_on_the_very_next_tick() -> None:
+    quiet_after_a_gap = [Candle(T0 + at, 60, 61, 59, 60, 0) for at in (300, 360, 420)]
+    market = market_of([Candle(T0, 50, 50, 50, 50, 0), *quiet_after_a_gap], 15.0, 30.0)
+    market.advance(NO_DOWN, NO_UP, T0 + 45)
+    market.advance(50, NO_UP, math.inf)
+    assert (market.at, market.price, market.previous_at) == (T0 + 60, 50, T0 + 45)
+
+
 def test_counts_tell_how_far_the_market_is() -> None:
     market = market_of([Candle(T0 + 60 * i, 50, 51, 49, 50, 0) for i in range(3)], 15.0, 30.0)
     assert (market.candles, market.ticks) == (1, 1)

@@ -453,6 +453,7 @@ def test_a_restored_venue_goes_on_bit_for_bit(
     other = venue(small_market(seed, traded), keep=7)
     other.restore(json.loads(saved))
     assert json.dumps(other.state()) == saved
+    assert now(other.balances()) == now(exchange.balances())
     for step, operation in enumerate(wanted[stop:], len(wanted[:stop])):
         assert act(exchange, step, operation) == act(other, step, operation)
     assert json.dumps(other.state()) == json.dumps(exchange.state())

@@ -1,0 +1,1 @@
+"""What each command does. ``cli`` imports these when they are needed, never before."""

@@ -1,0 +1,365 @@
+"""The one table of what an operator can do, and the command language derived from it.
+
+``actions.toml`` holds a row per action. This module reads it and answers: what does this text
+mean (``parse``), what could follow it (``complete``), which keys lead where (``key_map``). It
+knows nothing of a screen. Error codes are stable: E01 unknown verb, E02 word missing, E03 word too
+many, E04 open quote, E11 not a number, E12 decimal comma, E13 not a whole number, E14 out of
+range, E19 not one of the choices, E30 no such slot, E38 ambiguous.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gridbot.core.numbers import plain
+
+COMPLETIONS_MAX = 5
+SLOTS_LISTED_MAX = 12
+_WORD = re.compile(r'"([^"]*)"|([^\s"]+)')
+_WHOLE = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18})", re.ASCII)
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+", re.ASCII)
+
+
+class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One word after a verb; ``low`` and ``high`` are inclusive."""
+
+    name: str
+    type: Literal["slot", "place", "int", "decimal", "choice", "word"]
+    title: str = ""
+    optional: bool = False
+    low: str = ""
+    high: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """How messages call it."""
+        return self.title or self.name
+
+    @property
+    def usage(self) -> str:
+        """How help writes it."""
+        text = "|".join(self.choices) or ("N" if self.type == "slot" else self.shown.upper())
+        return f"[{text}]" if self.optional else text
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of the table; the meaning of the fields stands at its top."""
+
+    id: str
+    group: Literal["move", "bot", "slots", "app"]
+    label: str
+    keys: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    args: tuple[Argument, ...] = ()
+    engine: str = ""
+    local: str = ""
+    fixed: dict[str, Any] = {}
+    when: Literal["", "running", "stopped", "slot_running", "slot_paused"] = ""
+    confirm: Literal["none", "low", "high", "typed"] = "none"
+    confirm_if: Literal["", "many_or_caution", "big_change"] = ""
+    ask: str = ""
+    detail: tuple[str, ...] = ()
+    yes: str = "yes"
+    no: str = "no"
+    hint: str = ""
+    now: str = ""
+    counts: bool = False
+    exact: bool = False
+
+    @property
+    def usage(self) -> str:
+        """The command as help writes it, without the colon."""
+        return " ".join([*self.verbs[:1], *(argument.usage for argument in self.args)])
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """What a command may refer to: the selected slot, and all slots with their aliases."""
+
+    selected: int | None = None
+    slots: Mapping[int, str] = {}
+
+
+class ParsedCommand(msgspec.Struct, frozen=True):
+    """An action with its checked arguments, ready for ``EngineClient.send``."""
+
+    action: Action
+    args: dict[str, Any]
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """One way to go on: the whole text it leads to, and what to show beside it."""
+
+    text: str
+    usage: str
+    label: str
+    now: str = ""
+
+
+class CommandError(ValueError):
+    """A text that is no command: a stable code and one line for the operator."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+
+
+@cache
+def table() -> tuple[Action, ...]:
+    """All actions, in the order of the file."""
+    import tomllib
+
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text)["action"], tuple[Action, ...])
+
+
+@cache
+def action(action_id: str) -> Action:
+    """The row called ``action_id``; raises KeyError."""
+    return {row.id: row for row in table()}[action_id]
+
+
+@cache
+def key_map() -> dict[tuple[str, ...], tuple[Action, ...]]:
+    """Key sequences and the rows they may mean (more than one where ``when`` decides)."""
+    found: dict[tuple[str, ...], tuple[Action, ...]] = {}
+    for row in table():
+        for keys in row.keys:
+            sequence = tuple(keys.split())
+            found[sequence] = (*found.get(sequence, ()), row)
+    return found
+
+
+@cache
+def _verbs() -> dict[tuple[str, ...], tuple[Action, ...]]:
+    found: dict[tuple[str, ...], tuple[Action, ...]] = {}
+    for row in table():
+        for verb in row.verbs:
+            words = tuple(verb.split())
+            found[words] = (*found.get(words, ()), row)
+    return found
+
+
+# --- parsing --------------------------------------------------------------------------------
+
+
+def parse(text: str, scene: Scene | None = None) -> ParsedCommand:
+    """The command ``text`` means; raises CommandError with the line to show."""
+    scene = scene or Scene()
+    words = _split(text)
+    if not words:
+        raise CommandError("E02", "type a command, ? lists them")
+    verb, rest = _find_verb(words)
+    rows = _verbs()[verb]
+    row = next((one for one in rows if len(rest) <= len(one.args)), rows[-1])
+    args = _match(row, " ".join(verb), rest, scene)
+    return ParsedCommand(row, {**row.fixed, **args})
+
+
+def default_args(row: Action, scene: Scene) -> dict[str, Any]:
+    """The arguments of an action called by key: its slot is the selected one."""
+    slot = {one.name: _selected(scene) for one in row.args if one.type == "slot"}
+    return {**row.fixed, **slot}
+
+
+def _split(text: str) -> list[str]:
+    if text.count('"') % 2:
+        raise CommandError("E04", "a quote is not closed")
+    return [bare or quoted for quoted, bare in _WORD.findall(text)]
+
+
+def _find_verb(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    first = _one_of({verb[0] for verb in _verbs()}, words[0].lower())
+    targets = [verb[1] for verb in _verbs() if verb[0] == first and len(verb) == 2]
+    if not targets:
+        return (first,), words[1:]
+    fitting = [one for one in targets if len(words) > 1 and one.startswith(words[1].lower())]
+    if len(fitting) != 1:
+        raise CommandError("E02", f"{first} wants a target: {' '.join(targets)}")
+    return (first, fitting[0]), words[2:]
+
+
+def _one_of(verbs: set[str], word: str) -> str:
+    if word in verbs:
+        return word
+    exact = {verb for verb in verbs if any(row.exact for row in _verbs().get((verb,), ()))}
+    fitting = sorted(verb for verb in verbs - exact if verb.startswith(word))
+    if len(fitting) > 1:
+        raise CommandError("E38", f'"{word}" fits {", ".join(fitting)}')
+    if not fitting:
+        raise CommandError("E01", f'no command "{word}"; {_suggestion(verbs, word)}')
+    return fitting[0]
+
+
+def _suggestion(verbs: set[str], word: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, sorted(verbs), 1, 0.5)
+    return f'did you mean "{near[0]}"' if near else "? lists them"
+
+
+def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, Any]:
+    """Words go to arguments in order; an optional one that a word does not fit is passed over."""
+    args: dict[str, Any] = {}
+    waiting = list(row.args)
+    before = verb
+    for word in words:
+        passed = 0
+        while passed < len(waiting) and waiting[passed].optional and not _fits(
+            waiting[passed], word
+        ):  # fmt: skip
+            passed += 1
+        if passed == len(waiting):
+            raise _no_place(waiting, verb, word, before)
+        args[waiting[passed].name] = _value(waiting[passed], verb, word, scene)
+        waiting, before = [*waiting[passed + 1 :]], word
+    for one in row.args:
+        if one.name not in args and one.type == "slot" and one.optional:
+            args[one.name] = _selected(scene)
+        elif one.name not in args and not one.optional:
+            raise CommandError("E02", f"{verb} wants {_wanted(one)}")
+    return args
+
+
+def _fits(argument: Argument, word: str) -> bool:
+    if argument.type == "choice":
+        return any(choice.startswith(word.lower()) for choice in argument.choices)
+    return argument.type not in ("slot", "int") or word[:1] in "+-0123456789"
+
+
+def _no_place(waiting: list[Argument], verb: str, word: str, before: str) -> CommandError:
+    """None of the arguments left takes ``word``: complain in the terms of the likeliest."""
+    choices = [one for one in waiting if one.type == "choice"]
+    if choices and not word[:1].isdigit():
+        return CommandError("E19", f"{choices[0].shown} is {' or '.join(choices[0].choices)}")
+    if any(one.type in ("slot", "int") for one in waiting):
+        return CommandError("E13", f"{verb} wants whole numbers")
+    return CommandError("E03", f'nothing goes after "{before}"')
+
+
+def _wanted(argument: Argument) -> str:
+    words = {"slot": "a slot number", "place": "a slot number or alias", "int": "a whole number"}
+    if argument.type == "decimal":
+        return f"a number, {argument.low} to {argument.high}"
+    return words.get(argument.type, f"a {argument.shown}")
+
+
+def _value(argument: Argument, verb: str, word: str, scene: Scene) -> Any:
+    match argument.type:
+        case "slot":
+            return _slot_id(_whole(verb, word), scene)
+        case "place":
+            return _place(word, scene)
+        case "int":
+            return int(_in_range(argument, Decimal(_whole(verb, word))))
+        case "decimal":
+            return plain(_in_range(argument, _number(argument, word)))
+        case "choice":
+            return next(one for one in argument.choices if one.startswith(word.lower()))
+    return word
+
+
+def _whole(verb: str, word: str) -> int:
+    if not _WHOLE.fullmatch(word):
+        raise CommandError("E13", f"{verb} wants whole numbers")
+    return int(word)
+
+
+def _number(argument: Argument, word: str) -> Decimal:
+    if _COMMA.fullmatch(word):
+        raise CommandError("E12", f"use a dot: {word.replace(',', '.')}")
+    if not _NUMBER.fullmatch(word):
+        raise CommandError("E11", f'{argument.shown} needs a number, got "{word}"')
+    return Decimal(word)
+
+
+def _in_range(argument: Argument, value: Decimal) -> Decimal:
+    if not Decimal(argument.low) <= value <= Decimal(argument.high):
+        bounds = f"{argument.low} to {argument.high}"
+        raise CommandError("E14", f"{argument.shown} {plain(value)} is outside {bounds}")
+    return value
+
+
+def _selected(scene: Scene) -> int:
+    if scene.selected is None:
+        raise CommandError("E30", "no slots yet: + adds one")
+    return scene.selected
+
+
+def _slot_id(slot: int, scene: Scene) -> int:
+    if slot not in scene.slots:
+        ids = sorted(scene.slots)
+        few = len(ids) <= SLOTS_LISTED_MAX
+        known = ", ".join(map(str, ids)) if few else f"{ids[0]} to {ids[-1]}"
+        raise CommandError("E30", f"no slot {slot} ({known or 'none'} exist)")
+    return slot
+
+
+def _place(word: str, scene: Scene) -> int:
+    if _WHOLE.fullmatch(word):
+        return _slot_id(int(word), scene)
+    names = {alias.lower(): slot for slot, alias in scene.slots.items() if alias}
+    fitting = sorted(name for name in names if name.startswith(word.lower()))
+    if word.lower() in names:
+        return names[word.lower()]
+    if len(fitting) > 1:
+        raise CommandError("E38", f'"{word}" fits {", ".join(fitting)}')
+    if not fitting:
+        raise CommandError("E30", f'no slot is called "{word}"')
+    return names[fitting[0]]
+
+
+# --- completion -----------------------------------------------------------------------------
+
+
+def complete(text: str) -> list[Completion]:
+    """At most five ways to go on, by prefix, in the order of the table."""
+    words = text.split()
+    if not words or text[:1].isspace():
+        return _distinct([_of_row(row) for row in table() if row.verbs])
+    fresh = text[-1:].isspace()
+    found = [
+        item
+        for verb, rows in _verbs().items()
+        for item in _continue(verb, rows, [one.lower() for one in words], fresh)
+    ]
+    return _distinct(found)
+
+
+def _of_row(row: Action, text: str = "") -> Completion:
+    more = " " if row.args else ""
+    return Completion(text or row.verbs[0] + more, row.usage, row.label, row.now)
+
+
+def _continue(
+    verb: tuple[str, ...], rows: Sequence[Action], words: list[str], fresh: bool
+) -> list[Completion]:
+    """Completions of ``words`` by one verb; ``fresh``: the last word is finished."""
+    head, last = (words, "") if fresh else (words[:-1], words[-1])
+    if len(head) < len(verb):
+        fits = verb[: len(head)] == tuple(head) and verb[len(head)].startswith(last)
+        texts = " ".join(verb)
+        return [_of_row(row, texts + " " * bool(row.args)) for row in rows] if fits else []
+    if verb != tuple(head[: len(verb)]):
+        return []
+    typed = len(head) - len(verb)
+    choices = [
+        (row, choice)
+        for row in rows
+        for argument in row.args[typed:]
+        for choice in argument.choices
+        if choice.startswith(last) and choice not in head
+    ]
+    if choices:
+        return [_of_row(row, " ".join([*head, choice])) for row, choice in choices]
+    return [_of_row(row, " ".join(words) + " " * fresh) for row in rows if len(row.args) > typed]
+
+
+def _distinct(items: list[Completion]) -> list[Completion]:
+    return list({(item.text, item.usage): item for item in items}.values())[:COMPLETIONS_MAX]
