@@ -6,6 +6,7 @@ and exit code 2; a command that ran and failed exits 1.
 """
 
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -26,11 +27,18 @@ Command = Callable[..., None]
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
     try:
-        sys.exit(cli.main(prog_name="gridbot", standalone_mode=False) or 0)
+        code = cli.main(prog_name="gridbot", standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(code)
     except click.ClickException as error:
         sys.exit(_complain([_with_hint(error)], error.exit_code))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered fails again at exit
+        if isinstance(error, BrokenPipeError):  # the reader, such as head, has seen enough
+            sys.exit(128 + signal.SIGPIPE)
+        sys.exit(_complain([f"{error.filename or 'output'}: {error.strerror}"], 2))
     except Exception as error:
         problems = _known_problems(error)
         if problems is None:
@@ -90,15 +98,14 @@ def _settings(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
     split = [value.partition("=") for value in values]
-    for key, equals, value in split:
-        if not (key.strip() and equals):
-            raise click.BadParameter(f"{key + equals + value!r} is not section.key=value")
+    if not all(key.strip() and equals for key, equals, _ in split):
+        raise click.BadParameter("needs section.key=value, such as grid.profit_pct=1.5.")
     return tuple((key.strip(), value.strip()) for key, _, value in split)
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not value.strip():
-        raise click.BadParameter("is empty; give a name or leave the option out")
+        raise click.BadParameter("the name is empty; give one or leave the option out.")
     return value
 
 
@@ -317,8 +324,6 @@ def config_show(choices: Choices) -> None:
       gridbot config show
       GRIDBOT_GRID_ENTRY_PCT=0.3 gridbot config show
     """
-    import os
-
     from gridbot.config import render_show
 
     click.echo(render_show(choices.load(), os.environ))

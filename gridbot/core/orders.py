@@ -152,7 +152,9 @@ class Registry:
         rest = order.volume - order.executed
         if order.side == "buy":
             order.claim_quote = order.price * rest * self.buy_factor
-            order.claim_base = order.executed if order.role == "entry" else ZERO
+            order.claim_base = ZERO
+            if order.role == "entry":  # with base fees its exit costs more than it brings
+                order.claim_base = order.executed + rest * (self.sell_factor - ONE)
         else:
             order.claim_base = rest * self.sell_factor
             order.claim_quote = order.cost - order.fee if order.role == "entry" else ZERO

@@ -8,7 +8,7 @@ refused for funds: what they need was reserved before anyone else could take it.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from gridbot.core import lifecycle
 from gridbot.core.capacity import effective_cap
-from gridbot.core.numbers import ZERO, plain
+from gridbot.core.numbers import ONE, ZERO, plain, quantum
 from gridbot.core.orders import LiveOrder
 from gridbot.core.pricing import keep_post_only, outward_to_tick
 from gridbot.core.records import AmendRequest, OrderRequest, TradeId
@@ -226,8 +226,7 @@ def _cancel_unpaid(brain: Brain, slot: Slot, live: LiveOrder, order: OrderState)
 
 
 def _lacks(brain: Brain, live: LiveOrder) -> Decimal | None:
-    free = free_funds(brain)
-    lack = free.quote if live.side == "buy" else free.base
+    lack = min(free_funds(brain))
     return lack if lack < 0 else None
 
 
@@ -253,7 +252,7 @@ def _attempts(brain: Brain) -> set[Attempt]:
             hit = brain.freed_inventory
         else:
             assert wait.need is not None
-            hit = wait.need <= (free.base if trade == "A" else free.quote)
+            hit = wait.need <= (free.base if wait.asset_is_base else free.quote)
         if hit:
             attempts.add((wait.since, slot_id, trade))
     return attempts
@@ -359,13 +358,13 @@ def _place_entry(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Wait
         order = find_order(state, action.local_id)
         assert order is not None
         state = with_order(state, replace(order, price=price))
-    need = _need(brain, trade, price, action.volume)
-    free = free_funds(brain)
-    have = free.base if trade == "A" else free.quote
-    if need > have:
-        asset = brain.instrument.base if trade == "A" else brain.instrument.quote
-        text = f"needs {plain(need.normalize())}, free {plain(max(have, ZERO).normalize())} {asset}"
-        return Waiting("funds", since, text, inf, brain.price, need)
+    lack = _lack(brain, trade, price, action.volume)
+    if lack is not None:
+        need, have, asset, decimals = lack
+        free = shown(have, decimals, ROUND_DOWN)
+        text = f"needs {shown(need, decimals, ROUND_UP)}, free {free} {asset}"
+        in_base = asset == brain.instrument.base
+        return Waiting("funds", since, text, inf, brain.price, need, in_base)
     slot.state = state
     stop_waiting(brain, slot, trade)
     live = LiveOrder(
@@ -377,9 +376,23 @@ def _place_entry(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Wait
     return None
 
 
-def _need(brain: Brain, trade: TradeId, price: Decimal, volume: Decimal) -> Decimal:
-    registry = brain.registry
-    return volume * registry.sell_factor if trade == "A" else price * volume * registry.buy_factor
+def _lack(
+    brain: Brain, trade: TradeId, price: Decimal, volume: Decimal
+) -> tuple[Decimal, Decimal, str, int] | None:
+    """What an entry needs and does not find: (need, free, asset, decimals to show)."""
+    registry, instrument, free = brain.registry, brain.instrument, free_funds(brain)
+    base = volume * (registry.sell_factor - (ZERO if trade == "A" else ONE))
+    if base > free.base:
+        return base, free.base, instrument.base, instrument.volume_decimals
+    quote = price * volume * registry.buy_factor if trade == "B" else ZERO
+    if quote > free.quote:
+        return quote, free.quote, instrument.quote, min(instrument.cost_decimals, 4)
+    return None
+
+
+def shown(amount: Decimal, decimals: int, rounding: str) -> str:
+    """An amount for people; never better than it is, never below zero."""
+    return plain(max(amount, ZERO).quantize(quantum(decimals), rounding))
 
 
 # --- funds ----------------------------------------------------------------------------------

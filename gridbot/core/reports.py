@@ -167,7 +167,8 @@ def _apply_report(brain: Brain, report: OrderReport) -> None:
         return
     if live.standing == "pending" or live.standing == "unknown":
         _found(brain, live, report)
-    if report.executed > live.executed:
+    news = report.executed > live.executed
+    if news:
         _book(brain, live, report)
     if live.amending:
         if report.price == live.price and report.volume == live.volume:
@@ -175,7 +176,7 @@ def _apply_report(brain: Brain, report: OrderReport) -> None:
         elif report.state == "open":
             _revert_amend(brain, live)
     if report.state != "open":
-        _ended(brain, live, report)
+        _ended(brain, live, report, news)
 
 
 def _found(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
@@ -202,8 +203,8 @@ def _book(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
     )  # fmt: skip
     try:
         brain.books.execution(brain.seq, report.closed_at or brain.now, part)
-    except DoubleBooking as error:
-        brain.halt(f"an execution was booked twice: {error}")
+    except (DoubleBooking, ValueError) as error:
+        brain.halt(f"an execution cannot be booked: {error}")
         return
     live.executed, live.cost, live.fee = report.executed, report.cost, report.fee
     brain.registry.reserve(live)
@@ -222,13 +223,13 @@ def _price_of(brain: Brain, limit: Decimal, executed: Decimal, cost: Decimal) ->
     return round_half_even(cost / executed, brain.instrument.price_decimals)
 
 
-def _ended(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
+def _ended(brain: Brain, live: LiveOrder, report: OrderReport, news: bool) -> None:
     slot = brain.slots.get(live.slot_id)
     assert slot is not None, f"order {live.client_id} belongs to no slot"
     brain.due.add(slot.id)
     filled = report.state == "closed"
-    if live.executed and not filled:
-        brain.books.order_done(live.client_id)
+    if live.executed and not (filled and news):
+        brain.books.order_done(live.client_id)  # nothing booked now said that it was the last
     if live.role == "recovery" and not filled:
         brain.write_offs.append(live.client_id)
         return

@@ -39,7 +39,7 @@ ENTRY_SIDE: dict[TradeId, Side] = {"A": "sell", "B": "buy"}
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why a trade has no entry. ``until`` or a move away from ``price`` looks at it again;
-    ``need`` is what it lacked, in quote (buy) or base (sell)."""
+    ``need`` is what it lacked, of base or quote."""
 
     reason: str
     since: float
@@ -47,6 +47,7 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
     until: float = inf
     price: Decimal | None = None
     need: Decimal | None = None
+    asset_is_base: bool = False
 
 
 class Slot(msgspec.Struct):

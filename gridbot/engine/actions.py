@@ -45,7 +45,8 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def usage(self) -> str:
         """How help writes it."""
-        text = "|".join(self.choices) or ("N" if self.type == "slot" else self.shown.upper())
+        spans = {"slot": "N", "place": "N|ALIAS", "word": self.shown.upper()}
+        text = "|".join(self.choices) or spans.get(self.type) or f"{self.low}..{self.high}"
         return f"[{text}]" if self.optional else text
 
 
@@ -230,13 +231,13 @@ def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, 
 def _fits(argument: Argument, word: str) -> bool:
     if argument.type == "choice":
         return any(choice.startswith(word.lower()) for choice in argument.choices)
-    return argument.type not in ("slot", "int") or word[:1] in "+-0123456789"
+    return argument.type not in ("slot", "int") or bool(_WHOLE.fullmatch(word))
 
 
 def _no_place(waiting: list[Argument], verb: str, word: str, before: str) -> CommandError:
     """None of the arguments left takes ``word``: complain in the terms of the likeliest."""
     choices = [one for one in waiting if one.type == "choice"]
-    if choices and not word[:1].isdigit():
+    if choices and word[:1] not in "+-0123456789":
         return CommandError("E19", f"{choices[0].shown} is {' or '.join(choices[0].choices)}")
     if any(one.type in ("slot", "int") for one in waiting):
         return CommandError("E13", f"{verb} wants whole numbers")

@@ -1,5 +1,6 @@
 """What a simulation was asked to do, kept in its directory: only the same one goes on there."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def claim_for(path: Path, arguments: dict[str, str], disk: Disk) -> None:
 
 def refuse_simulation(path: Path) -> None:
     """Raise OtherSimulation for a directory that an ordinary engine must leave alone."""
-    if (path / ARGUMENTS_FILE).exists():
+    if os.path.exists(path / ARGUMENTS_FILE):  # False, too, where one may not look
         raise OtherSimulation(
             f"{path}: belongs to a simulation (gridbot simulate): choose another data directory"
         )

@@ -24,6 +24,7 @@ from gridbot.core.records import Changes
 from gridbot.core.settings import Settings, open_orders_limit
 from gridbot.core.state_machine import check_invariants
 from gridbot.core.verify import verify_lines
+from gridbot.engine.arguments import claim_for
 from gridbot.engine.boot import begin
 from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk
@@ -54,6 +55,7 @@ class Simulation:
         self.venue = venue
         self.plan = plan
         self.started_at = started_at
+        self.ticks_before = venue.market.ticks
         self._unit = quantum(plan.instrument.price_decimals)
 
     async def run(self, progress: Callable[[float], None] = lambda share: None) -> None:
@@ -66,6 +68,7 @@ class Simulation:
             if steps % STEPS_PER_PROGRESS == 0:
                 total = market.end_at - self.started_at
                 progress((market.at - self.started_at) / total if total > 0 else 0.0)
+                await asyncio.sleep(0)  # the moment at which Ctrl-C is noticed
             if engine.steps_since_snapshot >= STEPS_PER_SNAPSHOT:
                 engine.save(market.at)
         await self.finish()
@@ -100,6 +103,7 @@ async def open_simulation(
 ) -> Simulation:
     """Begin a run, or go on from the last snapshot of one that was cut short."""
     snapshot = store.saved.snapshot
+    store.forget_after_snapshot()
     if snapshot is None:
         venue = make_venue(plan, market)
         engine = await begin(
@@ -115,7 +119,6 @@ async def open_simulation(
         reconcile_steps=RECONCILE_STEPS,
     )  # fmt: skip
     engine.load_shell(snapshot.state["shell"])
-    store.forget_after_snapshot()
     store.begin(snapshot.seq, brain.now)
     return Simulation(engine, venue, plan, brain.started_at)
 
@@ -167,6 +170,7 @@ async def report(simulation: Simulation, elapsed_seconds: float) -> Report:
     brain, market = engine.brain, venue.market
     books, counters = brain.books, brain.counters
     price = brain.price or Decimal(0)
+    walked = market.ticks - simulation.ticks_before
     with engine.store.ledger_path.open("rb") as lines:
         verified = verify_lines(lines, books.head)
     held = await venue.balances()
@@ -178,7 +182,7 @@ async def report(simulation: Simulation, elapsed_seconds: float) -> Report:
         ticks=market.ticks,
         simulated_seconds=market.at - simulation.started_at,
         elapsed_seconds=round(elapsed_seconds, 3),
-        ticks_per_second=round(market.ticks / max(elapsed_seconds, 1e-9), 1),
+        ticks_per_second=round(walked / max(elapsed_seconds, 1e-9), 1),
         slots={"sticky": len(brain.slots) - cycle, "cycle": cycle},
         orders_placed=counters.orders_placed,
         orders_cancelled=counters.orders_cancelled,
@@ -243,8 +247,12 @@ def simulate(
     market: Market | None,
     path: Path,
     progress: Callable[[float], None] = lambda share: None,
+    arguments: dict[str, str] | None = None,
 ) -> Report:
-    """Run a simulation in ``path`` from beginning (or last snapshot) to end."""
+    """Run a simulation in ``path`` from beginning (or last snapshot) to end.
+
+    ``arguments``: all that decides the run; OtherSimulation if the directory holds another one.
+    """
     started = time.perf_counter()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -252,6 +260,8 @@ def simulate(
     directory = DataDirectory.open(
         path, "sim", plan.instrument.pair, disk, draw_instance=lambda: "simu", now=time.time()
     )
+    if arguments is not None:
+        claim_for(path, arguments, disk)
     store = Store(
         directory, disk, durable=False,
         state_file=settings.persistence.state_file, ledger_file=settings.persistence.ledger_file,

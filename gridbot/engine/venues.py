@@ -12,12 +12,11 @@ import msgspec
 from gridbot.core.numbers import HUNDRED, ONE, plain, quantum
 from gridbot.core.records import Fees, Instrument
 from gridbot.core.settings import Settings, open_orders_limit
-from gridbot.exchange.instruments import find_instrument, start_price
+from gridbot.exchange.instruments import DEFAULT_PAIR, find_instrument, start_price
 from gridbot.exchange.markets import Market
 from gridbot.exchange.simulated import SimulatedExchange
 from gridbot.exchange.synthetic import SyntheticMarket
 
-DEFAULT_PAIR = "BTC/USD"
 KEEP_DONE_ORDERS = 2_000  # a snapshot carries them; nobody asks for older ones
 BALANCE_FACTOR = 2  # of what the configured slots need on each side
 

@@ -17,6 +17,7 @@ from gridbot.core.numbers import floor_to_step, quantum
 from gridbot.core.records import Instrument
 from gridbot.exchange.markets import VOLUME_DECIMALS, Market
 
+DEFAULT_PAIR = "BTC/USD"  # what is simulated unless a pair is named
 SEPARATORS = str.maketrans("", "", "/-_: ")
 COST_DECIMALS_INFERRED = 8
 SUGGESTIONS_MAX = 3

@@ -342,7 +342,6 @@ class OrderBook:
     def _rest(self, order: Order, hold: Decimal) -> None:
         self._hold(order.side, hold)
         self._push(order)
-        self._note(order)
 
     def _push(self, order: Order) -> None:
         buys = order.side == "buy"

@@ -67,9 +67,10 @@ class Exchange(Protocol):
         ...
 
     async def changes(self, cursor: str) -> tuple[list[OrderReport], str]:
-        """Reports of own orders that changed since ``cursor``, each order once, and a new cursor.
+        """Reports of own orders that filled or ended since ``cursor``, each once, and a new cursor.
 
-        How this is found cheaply is the adapter's business; it never misses a change.
+        What our own placing and amending did is told by its outcome, not here. How changes are
+        found cheaply is the adapter's business; it never misses one.
         """
         ...
 

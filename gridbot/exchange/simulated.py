@@ -121,7 +121,7 @@ class SimulatedExchange(OrderBook):
         return None if order is None else self._report(order)
 
     async def changes(self, cursor: str) -> tuple[list[OrderReport], str]:
-        """Orders placed, filled, moved or cancelled since ``cursor``, by their last change."""
+        """Orders filled or cancelled since ``cursor``, by their last change."""
         lines, after = self._lines_since(cursor, "changes")
         last_first = {id(order): order for order, _ in reversed(lines)}
         return [self._report(order) for order in reversed(last_first.values())], after

@@ -1,0 +1,125 @@
+"""Text in cells: what a line is, how it is fitted to a width, how figures are written.
+
+A line is a list of runs (text, style), a style being words of the theme ("good", "S1a select").
+Everything drawn passes ``fit``, so that no row is ever longer than its room. Only glyphs that take
+one cell are used; with ``ascii`` glyphs they are translated where strips are made.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from time import gmtime, strftime
+
+Run = tuple[str, str]
+Line = list[Run]
+Piece = tuple[int, str, str]  # rank (the highest is dropped first), text, style
+
+GLYPHS = "●◆▲■○✓»│─┌┐└┘▓░↑↓…·"
+TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.")
+MONEY_PLACES = (3, 2, 1, 0)
+
+
+def text_of(line: Line) -> str:
+    """The characters of a line without their styles."""
+    return "".join(text for text, _ in line)
+
+
+def length(line: Line) -> int:
+    """Cells a line takes; everything we draw is one cell wide."""
+    return sum(len(text) for text, _ in line)
+
+
+def fit(line: Line, width: int) -> Line:
+    """The line cut or padded to exactly ``width`` cells."""
+    fitted: Line = []
+    room = max(width, 0)
+    for text, style in line:
+        shown = clean(text)[:room]
+        room -= len(shown)
+        if shown:
+            fitted.append((shown, style))
+    return [*fitted, (" " * room, "")] if room else fitted
+
+
+def clean(text: str) -> str:
+    """Text from outside made safe: what is not one plain cell becomes a question mark."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one if one in GLYPHS or " " <= one <= "~" else "?" for one in text)
+
+
+def cell(text: str, width: int, right: bool = False) -> str:
+    """Text in a column: cut with a mark, padded on the far side."""
+    shown = text if len(text) <= width else text[: max(width - 1, 0)] + "…"[: max(width, 0)]
+    return shown.rjust(width) if right else shown.ljust(width)
+
+
+def spread(left: Sequence[Piece], right: Sequence[Piece], width: int) -> Line:
+    """Left and right pieces with the gap between; what does not fit goes, highest rank first."""
+    pieces = [*left, *right]
+    while len(pieces) > 1 and sum(len(text) for _, text, _ in pieces) > width:
+        pieces.remove(max(pieces, key=lambda piece: piece[0]))
+    kept_left = [(text, style) for rank, text, style in left if (rank, text, style) in pieces]
+    kept_right = [(text, style) for rank, text, style in right if (rank, text, style) in pieces]
+    gap = max(width - length([*kept_left, *kept_right]), 0)
+    return fit([*kept_left, (" " * gap, ""), *kept_right], width)
+
+
+def side_by_side(left: Sequence[Line], right: Sequence[Line], width: int) -> list[Line]:
+    """Two stacks of lines beside each other, each half as wide."""
+    half = width // 2
+    rows = max(len(left), len(right))
+    pad: list[Line] = [[]] * rows
+    return [
+        [*fit(one, half), *fit(other, width - half)]
+        for one, other in zip([*left, *pad][:rows], [*right, *pad][:rows], strict=True)
+    ]
+
+
+def window(first: int, chosen: int, room: int, count: int) -> int:
+    """Index of the first row to show: moved from ``first`` only as far as ``chosen`` asks."""
+    first = min(first, chosen)
+    first = max(first, chosen - room + 1)
+    return max(0, min(first, count - room))
+
+
+def money(value: Decimal, width: int = 8) -> str:
+    """A signed amount in at most ``width`` characters, as exact as they allow."""
+    small = 0 < abs(value) < Decimal("0.001")
+    for places in (5, *MONEY_PLACES) if small else MONEY_PLACES:
+        text = f"{value:+.{places}f}"
+        if len(text) <= width:
+            return text
+    return f"{value:+.0e}"[:width]
+
+
+def tone(value: Decimal) -> str:
+    """The style of a gain, a loss, or nothing."""
+    return "good" if value > 0 else "bad" if value < 0 else "dim"
+
+
+def percent(part: Decimal, whole: Decimal | None) -> str:
+    """``part`` as a signed percentage of ``whole``."""
+    return f"{part / whole * 100:+.2f}%" if whole else "-"
+
+
+def span(seconds: float) -> str:
+    """A duration in at most five characters: 9s, 12m, 1h05, 3d04."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}" if whole < 864e4 else f"{whole // 86400}d"
+
+
+def clock(at: float, short: bool = False) -> str:
+    """An epoch time as UTC time of day."""
+    return strftime("%H:%M" if short else "%H:%M:%S", gmtime(at))
+
+
+def gauge(part: float, cells: int) -> str:
+    """A bar filled by the share ``part``."""
+    filled = round(max(0.0, min(part, 1.0)) * cells)
+    return "▓" * filled + "░" * (cells - filled)

@@ -1,0 +1,191 @@
+"""The rows around the body: header, capacity, alarm and footer, written from a View."""
+
+from gridbot.core.numbers import ZERO, plain
+from gridbot.engine.actions import table
+from gridbot.engine.status import Status
+from gridbot.tui.cells import Line, Piece, cell, clock, fit, gauge, money, span, spread, tone
+from gridbot.tui.view import View
+
+LAMPS = {
+    "running": ("●", "good"), "paused": ("▲", "warn"), "draining": ("◆", "warn"),
+    "halted": ("■", "bad"), "gone": ("■", "bad"), "waiting": ("○", "dim"),
+}  # fmt: skip
+ALARM_LAMPS = {"PAUSED": "▲", "DRAINING": "◆", "CAPACITY": "◆", "UNKNOWN": "▲", "EXIT_WAITS": "▲"}
+BAND_STYLES = {"normal": "good", "caution": "warn", "stop": "bad"}
+ARROWS = {1: ("↑", "good"), -1: ("↓", "bad"), 0: ("·", "dim")}
+OLD_PRICE_SECONDS = 10
+
+
+def price_text(status: Status) -> str:
+    """The mid price with the pair's decimals."""
+    mid = status.price.mid
+    return "-" if mid is None else f"{mid:.{max(status.pair.price_decimals, 0)}f}"
+
+
+def badge(mode: str) -> Piece:
+    """SIM, PAPER or LIVE: always on the screen."""
+    return (0, f" {mode.upper()} ", mode)
+
+
+def header(view: View, width: int, height: int = 2) -> list[Line]:
+    """Two rows: what is traded and how it goes; drift, capacity, slots."""
+    status = view.live
+    if status is None:
+        waited = f"waiting for the first snapshot, {span(view.now - view.began_at)}"
+        mode = badge(view.settings.run.mode)
+        return [spread([(0, " gridbot  ", "title"), mode], [(1, waited + " ", "dim")], width), []]
+    return [_first_row(view, status, width), _second_row(view, status, width)]
+
+
+def _first_row(view: View, status: Status, width: int) -> Line:
+    lamp, style = LAMPS[view.state]
+    arrow, arrow_style = ARROWS[view.direction]
+    old = status.price.stale or view.price_age_seconds > OLD_PRICE_SECONDS
+    net = status.profit.realised + status.profit.write_offs
+    left = [
+        (8, " gridbot ", "title"),
+        (1, f" {status.pair.name} ", "title"),
+        (1, f" {price_text(status)} ", "text"),
+        (5, f"{arrow} ", arrow_style),
+        (4, f" age {span(view.price_age_seconds)} ", "warn" if old else "dim"),
+        (0, f" {lamp} {view.state.upper()} ", style),
+        badge(status.mode),
+    ]
+    right = [
+        (2, " P&L ", "dim"),
+        (2, f"{money(net, 10)} ", tone(net)),
+        (6, f" fees {money(status.profit.fees).lstrip('+')} ", "dim"),
+        (7, f" up {span(view.now - status.engine.uptime_since)} ", "dim"),
+        (5, f" {clock(view.engine_now)} ", "text"),
+    ]
+    return spread(left, right, width)
+
+
+def _second_row(view: View, status: Status, width: int) -> Line:
+    bank = status.capacity
+    sticky = sum(slot.kind == "sticky" for slot in status.slots)
+    share = bank.used / bank.cap if bank.cap else 0.0
+    drift, drift_style = _drift(status)
+    left = [(2, f" S {sticky}", "accent"), (2, " + ", "dim"), (2, f"C {len(status.slots) - sticky}", "cycle")]  # fmt: skip
+    right = [
+        (3, f" drift {drift} ", drift_style),
+        (1, f" cap {bank.used}/{bank.cap} {share:4.0%} ", "text"),
+        (4, gauge(share, 10), BAND_STYLES[bank.band]),
+        (1, f" {bank.band.upper()} ", BAND_STYLES[bank.band]),
+        (5, f" speed x{status.engine.speed:g} " if status.mode == "sim" else "", "dim"),
+    ]
+    return spread(left, right, width)
+
+
+def _drift(status: Status) -> tuple[str, str]:
+    """The unexplained difference: exact, under 1 %, or more."""
+    for asset, balance in status.balances.items():
+        if balance.drift:
+            small = abs(balance.drift) * 100 < abs(balance.ledger)
+            lamp, style = ("▲", "warn") if small else ("■", "bad")
+            return f"{lamp} {balance.drift:+} {asset}", style
+    return "● 0", "good"
+
+
+def capacity(view: View, width: int, height: int = 1) -> list[Line]:
+    """The work bank in one row."""
+    if view.live is None:
+        return [[]]
+    bank = view.live.capacity
+    pieces = [
+        (0, f" work bank {bank.used} of {bank.cap}", "text"),
+        (4, f" (limit {bank.limit})", "dim"),
+        (1, f"  headroom {bank.headroom}", "text"),
+        (2, f"  room for {bank.room_sticky} sticky or {bank.room_cycle} cycle", "dim"),
+        (3, f"  reserved S {bank.reserved_sticky} + C {bank.reserved_cycle}", "dim"),
+    ]
+    return [spread(pieces, [], width)]
+
+
+def alarm(view: View, width: int, height: int = 1) -> list[Line]:
+    """The worst alarm, or that all is calm, and the latest event."""
+    lamp, style, text = _worst(view)
+    event = view.last_event
+    ticker = "" if event is None else f"{clock(event.at, short=True)} {event.text}"
+    room = width - len(text) - 6
+    severity = "dim" if event is None or event.severity == "info" else event.severity
+    right = [(1, f" {cell(ticker, min(len(ticker), room))} ", severity)] if room > 12 else []
+    return [spread([(0, f" {lamp} {text} ", style)], right if ticker else [], width)]
+
+
+def _worst(view: View) -> tuple[str, str, str]:
+    status = view.live
+    if status is None:
+        return "○", "dim", "waiting for the engine"
+    if view.state == "gone":
+        silent = span(view.now - view.seen_at)
+        return "■", "bad", f"engine gone {silent}; last picture {clock(view.engine_now)}"
+    if status.engine.state == "halted":
+        return "■", "bad", f"HALTED: {status.engine.reason}"
+    if not status.alarms:
+        return "✓", "good", f"{len(status.slots)} slots, all is well"
+    worst, count = status.alarms[0], len(status.alarms)
+    lamp = ALARM_LAMPS.get(worst.symptom, "■")
+    text = worst.text if worst.text.startswith(worst.symptom) else f"{worst.symptom}: {worst.text}"
+    more = f"   1 of {count}" if count > 1 else ""
+    return lamp, "bad" if lamp == "■" else "warn", text + more
+
+
+def footer(view: View, mode: str, note: str, width: int) -> list[Line]:
+    """The mode word, key hints that act now, and on the right what was typed or went wrong."""
+    head = [(0, f" {mode} ", "title"), (0, "│", "dim")]
+    right = [(1, f" {note} ", "warn")] if note else []
+    if mode != "NORMAL":
+        held = view.now - (view.held_at or view.now)
+        texts = {"COMMAND": "Tab completes  Up history  Enter runs  Esc leaves"}
+        hint = texts.get(mode, f"body held {span(held)}, header live")
+        return [spread([*head, (2, f" {hint}", "dim")], right, width)]
+    rows = [row for row in table() if row.hint and acts(row.when, view)]
+    hints = [(3 + i, f" {_key(row.keys[0])} {row.hint} ", "dim") for i, row in enumerate(rows)]
+    if view.slots:
+        right.append((2, f" {view.index + 1} of {len(view.slots)} ", "dim"))
+    keys = [one if row.hint not in ("command", "help") else (1, *one[1:])
+            for row, one in zip(rows, hints, strict=True)]  # fmt: skip
+    return [spread([*head, *keys], right, width)]
+
+
+def _key(keys: str) -> str:
+    return keys.replace(" ", "") if len(keys) < 4 else keys
+
+
+def acts(when: str, view: View) -> bool:
+    """Whether an action tied to a state makes sense now."""
+    slot, state = view.slot, "" if view.live is None else view.live.engine.state
+    parked = slot is not None and bool(slot.paused or slot.quarantined)
+    return {
+        "": True,
+        "running": state in ("", "running"),
+        "stopped": state not in ("", "running"),
+        "slot_running": slot is not None and not parked,
+        "slot_paused": parked,
+    }[when]
+
+
+def summary(view: View, width: int, height: int) -> list[Line]:
+    """All that fits on a terminal too small for a table."""
+    status = view.live
+    if status is None:
+        return [fit([(" waiting for the engine", "dim")], width)]
+    lamp, style = LAMPS[view.state]
+    net = status.profit.realised + status.profit.write_offs
+    unrealised = status.profit.unrealised
+    rows: list[Line] = [
+        spread(
+            [(0, f" {status.pair.name} {price_text(status)}", "title"),
+             (2, f" {ARROWS[view.direction][0]}", "text"),
+             (3, f" {span(view.price_age_seconds)} ", "dim")],
+            [(1, f" {lamp} {view.state.upper()} ", style), badge(status.mode)],
+            width,
+        ),
+        [(f" P&L {money(net, 10)}", tone(net)), (f"  open {money(unrealised or ZERO, 10)}", "dim")],
+        [(f" {len(status.slots)} slots, {status.capacity.used}/{status.capacity.cap} orders", "text")],
+        alarm(view, width)[0],
+        [(f" fees {plain(status.profit.fees)}", "dim")],
+        [(" make the window 60x18 or larger for the table", "dim")],
+    ]  # fmt: skip
+    return [fit(row, width) for row in rows[:height]]

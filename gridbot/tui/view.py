@@ -1,0 +1,149 @@
+"""What the screen knows at one moment: the last statuses, the selection, the clock. No Textual.
+
+While a dialog or the command bar is open the body is held (it shows ``body``, the picture of that
+moment) and the head stays live (``live``). Times of the engine are turned into ages here: on a
+simulated market they count simulated seconds, except the age of the price itself, which tells
+whether anything still arrives.
+"""
+
+from decimal import Decimal
+
+from gridbot.core.records import Event, LedgerEntry
+from gridbot.core.settings import Settings
+from gridbot.engine.actions import Scene
+from gridbot.engine.status import SlotStatus, Status
+
+SILENT_SECONDS_MIN = 5.0
+POLLS_MISSED_MAX = 4
+
+
+class View:
+    """The screen's memory; the only object its parts share."""
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self.settings = settings
+        self.now = self.began_at = self.seen_at = self.price_seen_at = now
+        self.live: Status | None = None
+        self.body: Status | None = None
+        self.held_at: float | None = None
+        self.selected: int | None = None
+        self.first = 0
+        self.direction = 0
+        self.last_event: Event | None = None
+        self.ledger: list[LedgerEntry] = []
+
+    # --- taking in ----------------------------------------------------------------------
+
+    def take(self, status: Status | None, now: float) -> str:
+        """Remember the latest status; the text says whether the selected slot vanished."""
+        self.now = now
+        if status is None or status is self.live:
+            return ""
+        self._note_price(status)
+        self.live, self.seen_at = status, now
+        return "" if self.held_at is not None and self.body is not None else self._show(status)
+
+    def hold(self, held: bool) -> str:
+        """Keep the body as it is, or let it go on."""
+        if held and self.held_at is None:
+            self.held_at = self.now
+        elif not held:
+            self.held_at = None
+            return self._show(self.live) if self.live is not None else ""
+        return ""
+
+    def _note_price(self, status: Status) -> None:
+        before = self.live
+        old = before.price.mid if before is not None else None
+        if before is None or status.price.at != before.price.at:
+            self.price_seen_at = self.now
+        if old is not None and status.price.mid is not None and old != status.price.mid:
+            self.direction = 1 if status.price.mid > old else -1
+
+    def _show(self, status: Status) -> str:
+        self.body = status
+        ids = [slot.id for slot in status.slots]
+        if self.selected in ids:
+            return ""
+        gone, self.selected = self.selected, _nearest(ids, self.selected or 0)
+        if gone is None or self.selected is None:
+            return ""
+        return f"slot {gone} is gone; slot {self.selected} is selected"
+
+    # --- questions ----------------------------------------------------------------------
+
+    @property
+    def slots(self) -> tuple[SlotStatus, ...]:
+        """The slots in the body."""
+        return () if self.body is None else self.body.slots
+
+    @property
+    def slot(self) -> SlotStatus | None:
+        """The selected slot."""
+        return next((slot for slot in self.slots if slot.id == self.selected), None)
+
+    @property
+    def index(self) -> int:
+        """The selected slot's place in the table."""
+        return next((i for i, slot in enumerate(self.slots) if slot.id == self.selected), 0)
+
+    @property
+    def scene(self) -> Scene:
+        """What a command may refer to."""
+        live = () if self.live is None else self.live.slots
+        return Scene(self.selected, {slot.id: slot.alias for slot in live})
+
+    @property
+    def price(self) -> Decimal | None:
+        """The price distances in the body are measured from."""
+        return None if self.body is None else self.body.price.mid
+
+    @property
+    def engine_now(self) -> float:
+        """The engine's clock: simulated time on a simulated market."""
+        if self.live is None:
+            return self.now
+        sim = self.live.mode == "sim"
+        return max(self.live.at, self.live.price.at) if sim else self.now
+
+    @property
+    def price_age_seconds(self) -> float:
+        """How long ago a price arrived, in real seconds."""
+        if self.live is None:
+            return 0.0
+        seen = self.price_seen_at if self.live.mode == "sim" else self.live.price.at
+        return max(self.now - seen, 0.0)
+
+    @property
+    def state(self) -> str:
+        """The engine's run state, or "waiting" before the first picture and "gone" without news."""
+        if self.live is None:
+            return "waiting"
+        interval = self.settings.timing.poll_interval_seconds / max(self.live.engine.speed, 0.001)
+        limit = max(SILENT_SECONDS_MIN, interval * POLLS_MISSED_MAX)
+        halted = self.live.engine.state == "halted"
+        return "gone" if self.now - self.seen_at > limit and not halted else self.live.engine.state
+
+    @property
+    def dimmed(self) -> bool:
+        """The picture is old or nothing trades: draw it without life."""
+        return self.state in ("gone", "halted")
+
+    # --- the selection ------------------------------------------------------------------
+
+    def move(self, rows: int) -> None:
+        """Select ``rows`` further down."""
+        if self.slots:
+            index = max(0, min(self.index + rows, len(self.slots) - 1))
+            self.selected = self.slots[index].id
+
+    def select(self, slot_id: int) -> bool:
+        """Select a slot by id; False if there is none."""
+        found = any(slot.id == slot_id for slot in self.slots)
+        if found:
+            self.selected = slot_id
+        return found
+
+
+def _nearest(ids: list[int], wanted: int) -> int | None:
+    return min(ids, key=lambda one: (abs(one - wanted), one)) if ids else None
