@@ -23,7 +23,8 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     """One order of ours; the only mutable record, owned by the registry.
 
     ``local_id`` is the reducer's order id, or the recovery id once ``role`` is recovery.
-    ``executed``, ``cost`` and ``fee`` are the cumulative figures already booked.
+    ``executed``, ``cost`` and ``fee`` are the cumulative figures already booked. ``reserve_price``
+    is the highest price a waiting buy exit may be moved to: its funds are kept for that.
     """
 
     client_id: str
@@ -36,6 +37,7 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     price: Decimal
     volume: Decimal
     standing: OrderStanding = "wanted"
+    reserve_price: Decimal = ZERO
     exchange_id: str = ""
     placed_at: float = 0.0
     executed: Decimal = ZERO
@@ -151,7 +153,8 @@ class Registry:
         self.claimed_base -= order.claim_base
         rest = order.volume - order.executed
         if order.side == "buy":
-            order.claim_quote = order.price * rest * self.buy_factor
+            price = max(order.price, order.reserve_price)
+            order.claim_quote = price * rest * self.buy_factor
             order.claim_base = ZERO
             if order.role == "entry":  # with base fees its exit costs more than it brings
                 order.claim_base = order.executed + rest * (self.sell_factor - ONE)

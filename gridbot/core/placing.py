@@ -382,10 +382,10 @@ def _lack(
     """What an entry needs and does not find: (need, free, asset, decimals to show)."""
     registry, instrument, free = brain.registry, brain.instrument, free_funds(brain)
     base = volume * (registry.sell_factor - (ZERO if trade == "A" else ONE))
-    if base > free.base:
+    if base and base > free.base:
         return base, free.base, instrument.base, instrument.volume_decimals
     quote = price * volume * registry.buy_factor if trade == "B" else ZERO
-    if quote > free.quote:
+    if quote and quote > free.quote:
         return quote, free.quote, instrument.quote, min(instrument.cost_decimals, 4)
     return None
 

@@ -283,6 +283,7 @@ def _exit_gone(brain: Brain, slot: Slot, live: LiveOrder, report: OrderReport) -
             parked=reason,
             reprices=live.reprices,
             repriced_at=live.repriced_at,
+            reserve_price=live.reserve_price,
         )
     )
     brain.emit(

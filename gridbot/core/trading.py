@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from gridbot.core.numbers import HUNDRED, ZERO, plain, round_half_even
+from gridbot.core.numbers import HUNDRED, ONE, ZERO, plain, round_half_even
 from gridbot.core.orders import LiveOrder
 from gridbot.core.pricing import keep_post_only, reprice_target
 from gridbot.core.records import StepInput, TradeId
@@ -178,17 +178,14 @@ def carry_out(brain: Brain, slot: Slot, actions: Actions) -> None:
 
 
 def _want_exit(brain: Brain, slot: Slot, action: PlaceOrderAction) -> None:
+    order = find_order(slot.state, action.local_id)
+    assert order is not None
     live = LiveOrder(
-        brain.next_client_id(),
-        slot.id,
-        action.trade_id,
-        "exit",
-        action.side,
-        action.cycle,
-        action.local_id,
-        action.price,
-        action.volume,
-    )
+        brain.next_client_id(), slot.id, action.trade_id, "exit", action.side, action.cycle,
+        action.local_id, action.price, action.volume,
+    )  # fmt: skip
+    if action.side == "buy":
+        live.reserve_price = order.entry_price * (ONE - brain.fee_floor_pct / HUNDRED)
     brain.registry.add(live)
 
 

@@ -73,7 +73,7 @@ def _order(view: View, order: OrderStatus, name: str) -> Line:
     decimals = 0 if view.body is None else max(view.body.pair.price_decimals, 0)
     return [
         (f"  {cell(name, 6)}", "dim"),
-        (f"{order.side:<5}", "s_" + order.side),
+        (f"{order.side:<5}", order.side),
         (f"{order.role[:5]:<6}", "text"),
         (f"{order.price:>9.{decimals}f} ", "title"),
         (f"{cell(plain(order.volume), 9, True)} ", "text"),

@@ -1,6 +1,7 @@
 """The slots table: one line per slot, columns dropped from the least needed when room is short."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import NamedTuple
 
 from gridbot.core.numbers import ZERO
@@ -45,9 +46,8 @@ COLUMNS = (
 )
 
 
-def _amount(value: object) -> Run:
-    assert hasattr(value, "quantize")
-    return (money(value), tone(value))  # type: ignore[arg-type]
+def _amount(value: Decimal) -> Run:
+    return (money(value), tone(value))
 
 
 def columns_for(width: int) -> list[Column]:
@@ -104,9 +104,8 @@ def condition(slot: SlotStatus) -> tuple[str, str, str]:
         return "◆", "warn", "; ".join(waiting_text(one) for one in slot.waiting)
     if not slot.orders:
         return "○", "dim", "no orders"
-    exits = slot.deadline_at is not None and any(one.role == "exit" for one in slot.orders)
-    assert slot.deadline_at is not None or not exits
-    return "●", "good", f"ok, exit due {clock(slot.deadline_at or 0, True)}" if exits else "ok"
+    due = "" if slot.deadline_at is None else f", exit due {clock(slot.deadline_at, short=True)}"
+    return "●", "good", f"ok{due}"
 
 
 def waiting_text(wait: WaitingStatus) -> str:
@@ -129,4 +128,4 @@ def _total_row(view: View, columns: list[Column], width: int) -> Line:
     for one in columns:
         text, style = sums.get(one.title, ("", ""))
         row += [(cell(text, one.width, one.right), style), (" ", "")]
-    return fit([*row, (f"{view.first + 1} to {min(view.first + 1, len(slots))}", "dim")][:-1], width)
+    return fit(row, width)

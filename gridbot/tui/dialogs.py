@@ -1,0 +1,211 @@
+"""What lies over the deck: the question before a risky act, toasts, lists to read. Pure text.
+
+A question defaults to nothing: only its own keys count, and none in the first quarter second, so
+that a key meant for the deck cannot answer it.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core.numbers import HUNDRED
+from gridbot.engine.actions import Action, table
+from gridbot.engine.status import SlotStatus, Status
+from gridbot.tui.cells import Line, fit, length, money, window
+from gridbot.tui.view import View
+
+DEAF_SECONDS = 0.25
+BIG_CHANGE_PCT = 50
+MANY_SLOTS = 3
+TOASTS_MAX = 3
+TOAST_SECONDS = {"info": 4.0, "good": 4.0, "warn": 6.0, "bad": 8.0}
+DIALOG_CELLS = 64
+PLACES = {"sim": "SIM market", "paper": "PAPER account", "live": "LIVE account"}
+
+
+class Question:
+    """An act that waits for the operator's word."""
+
+    def __init__(self, row: Action, args: dict[str, Any], text: str, lines: Sequence[str],
+                 view: View) -> None:  # fmt: skip
+        status = view.live
+        assert status is not None, "a question is about what is on the screen"
+        self.row, self.args, self.text = row, args, text
+        self.lines = [*lines, *[""] * bool(lines), f"{PLACES[status.mode]}, {status.pair.name}"]
+        self.level = "high" if row.confirm == "none" else row.confirm
+        self.word = status.pair.name if self.level == "typed" else ""
+        self.typed = ""
+        self.error = ""
+        self.slot = args.get("slot")
+        self.opened_at = view.now
+
+    def key(self, name: str, now: float) -> bool | None:
+        """True: do it; False: leave it; None: not answered yet."""
+        if 0 <= now - self.opened_at < DEAF_SECONDS:
+            return None
+        if name == "Esc" or (name == "n" and self.level == "low"):
+            return False
+        if name == "Enter" or (name == "y" and self.level == "low"):
+            if self.typed == self.word:
+                return True
+            self.error = f"E10: type {self.word} to go on"
+        elif self.word and name == "Backspace":
+            self.typed = self.typed[:-1]
+        elif self.word and len(name) == 1:
+            self.typed = (self.typed + name)[: len(self.word)]
+        return None
+
+    def outdated(self, view: View) -> bool:
+        """Whether what it asks about is no longer there."""
+        status = view.live
+        assert status is not None
+        halted = status.engine.state == "halted" and self.row.id != "bot.resume"
+        slots = {slot.id for slot in status.slots}
+        return halted or (self.slot is not None and self.slot not in slots)
+
+    def draw(self, width: int) -> list[Line]:
+        """The dialog's box."""
+        low = self.level == "low"
+        rows: list[Line] = [[], *_wrap(self.text, width - 6, "title"), []]
+        rows += [[(f"  {one}", "text")] for one in self.lines] + [[]]
+        if self.word:
+            rows += [[("  type ", "dim"), (self.word, "title"), (": ", "dim"), (self.typed, "text"),
+                      ("▓", "accent")], [(f"  {self.error}", "bad")]]  # fmt: skip
+        yes, no = ("y", "n") if low else ("Enter", "Esc")
+        rows += [[(f"  {yes}  {self.row.yes}", "accent"), (f"     {no}  {self.row.no}", "text")]]
+        return box("CONFIRM", [*rows, []], width)
+
+
+def question_for(row: Action, args: dict[str, Any], view: View) -> Question | None:
+    """The question an act must pass first, or None."""
+    status = view.live
+    if row.confirm == "none" or status is None or not _risky(row, args, status):
+        return None
+    words = _words(args, status)
+    return Question(
+        row, args, row.ask.format_map(words), [one.format_map(words) for one in row.detail], view
+    )
+
+
+def _risky(row: Action, args: dict[str, Any], status: Status) -> bool:
+    if row.confirm_if == "many_or_caution":
+        return args.get("count", 1) > MANY_SLOTS or status.capacity.band == "caution"
+    if row.confirm_if == "big_change":
+        old, new = getattr(status.settings, row.now), Decimal(args["value"])
+        return bool(abs(new - old) * HUNDRED > BIG_CHANGE_PCT * old)
+    return True
+
+
+def _words(args: dict[str, Any], status: Status) -> dict[str, object]:
+    bank, settings = status.capacity, status.settings
+    words: dict[str, object] = {
+        "orders": bank.used, "band": bank.band.upper(), "headroom": bank.headroom,
+        "quote": status.pair.quote, "count": 1, "kind": "default",
+        "entry_pct": settings.entry_pct, "profit_pct": settings.profit_pct, **args,
+    }  # fmt: skip
+    slot = next((one for one in status.slots if one.id == args.get("slot")), None)
+    return words | ({} if slot is None else _slot_words(slot))
+
+
+def _slot_words(slot: SlotStatus) -> dict[str, object]:
+    return {
+        "slot": f"{slot.id} {slot.alias}".strip() + f" [{slot.kind[:1].upper()}]",
+        "slot_orders": len(slot.orders),
+        "slot_recoveries": len(slot.recoveries),
+        "slot_unrealised": money(slot.unrealised),
+        "slot_realised": money(slot.realised),
+        "slot_trips": slot.round_trips,
+    }
+
+
+def _wrap(text: str, width: int, style: str) -> list[Line]:
+    rows = [""]
+    for word in text.split():
+        if rows[-1] and len(rows[-1]) + 1 + len(word) > width:
+            rows.append("")
+        rows[-1] = f"{rows[-1]} {word}".strip()
+    return [[(f"  {row}", style)] for row in rows]
+
+
+def box(title: str, rows: Sequence[Line], width: int, style: str = "accent") -> list[Line]:
+    """Rows inside a drawn border."""
+    inner = width - 2
+    head = f"─ {title} "[:inner] if title else ""
+    return [
+        [("┌" + head + "─" * (inner - len(head)) + "┐", style)],
+        *([("│", style), *fit(row, inner), ("│", style)] for row in rows),
+        [("└" + "─" * inner + "┘", style)],
+    ]
+
+
+class Toasts:
+    """At most three short notices; the same text again counts up instead of standing twice."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str, float, int]] = []  # text, severity, until, times
+
+    def add(self, text: str, severity: str, now: float, replaces: str = "") -> None:
+        """Show ``text``; it takes the place of the notice ``replaces``."""
+        times = next((one[3] for one in self.shown if one[0] == text), 0) + 1
+        kept = [one for one in self.shown if one[0] not in (text, replaces)]
+        until = now + TOAST_SECONDS[severity]
+        self.shown = [*kept, (text, severity, until, times)][-TOASTS_MAX:]
+
+    def expire(self, now: float) -> None:
+        """Drop what was shown long enough."""
+        self.shown = [one for one in self.shown if one[2] > now]
+
+    def draw(self, width: int) -> list[Line]:
+        """One line each, as wide as the longest needs."""
+        lamps = {"info": "·", "good": "✓", "warn": "▲", "bad": "■"}
+        rows: list[Line] = [
+            [(f" {lamps[severity]} ", f"{severity} bar"),
+             (text + (f" x{times} " if times > 1 else " "), "text bar")]
+            for text, severity, _, times in self.shown
+        ]  # fmt: skip
+        size = min(max(map(length, rows), default=0), width - 4)
+        return box("", [fit(row, size) for row in rows], size + 2, "dim") if rows else []
+
+
+class Reader:
+    """A list to read: help, messages. Scrolls, closes, nothing else."""
+
+    def __init__(self, title: str, rows: list[Line], at_end: bool = False) -> None:
+        self.title, self.rows = title, rows
+        self.first = len(rows) if at_end else 0
+
+    def key(self, name: str, page: int) -> bool:
+        """Scroll; False when it should close."""
+        steps = {"j": 1, "Down": 1, "k": -1, "Up": -1, "PgDn": page, "^d": page // 2,
+                 "PgUp": -page, "^u": -page // 2, "Home": -10**6, "End": 10**6,
+                 "G": 10**6, "Space": page}  # fmt: skip
+        self.first = max(0, min(self.first + steps.get(name, 0), len(self.rows)))
+        return name not in ("Esc", "?", "q", "Enter")
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """The box, at most ``height`` rows."""
+        room = max(height - 2, 1)
+        self.first = window(self.first, self.first, room, len(self.rows))
+        more = f" · {self.first + 1} to {min(self.first + room, len(self.rows))} of {len(self.rows)}"
+        title = f"{self.title}{more if len(self.rows) > room else ''} · Esc closes"
+        return box(title, self.rows[self.first :][:room], width)
+
+
+def help_rows() -> list[Line]:
+    """Keys, commands and signs, from the action table."""
+    titles = {"move": "MOVE", "bot": "BOT", "slots": "SLOTS", "app": "SCREEN"}
+    rows: list[Line] = []
+    for group, title in titles.items():
+        rows += [[], [(f"  {title}", "title")]]
+        for row in (one for one in table() if one.group == group):
+            keys = " ".join(key.replace(" ", "") for key in row.keys)
+            usage = f":{row.usage}" if row.verbs else ""
+            rows.append([(f"  {keys:<9}", "accent"), (f"{usage:<29}", "text"), (row.label, "dim")])
+    rows += [
+        [],
+        [("  SIGNS", "title")],
+        [("  ● ok  ◆ waits  ▲ warning  ■ critical  ○ idle  ✓ calm  » selected", "text")],
+        [("  S sticky  C cycle  S0 both entries  S1a S1b one exit  S2 both exits", "text")],
+        [("  times of day are UTC; on a simulated market they are its own", "dim")],
+    ]
+    return rows[1:]

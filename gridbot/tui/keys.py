@@ -1,0 +1,80 @@
+"""Keys become actions: chords ("d d"), counts ("5j"), digits that jump at once. Pure.
+
+A chord or a count waits 400 ms for its next key. The first digit selects its slot at once; what
+follows in time extends the number ("12"), and a move that takes a count starts from where the
+selection was before the digits.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gridbot.engine.actions import Action
+
+CHORD_SECONDS = 0.4
+DIGITS_MAX = 4
+NAMES = {
+    "up": "Up", "down": "Down", "left": "Left", "right": "Right", "home": "Home", "end": "End",
+    "pageup": "PgUp", "pagedown": "PgDn", "enter": "Enter", "escape": "Esc", "space": "Space",
+    "tab": "Tab", "shift+tab": "S-Tab", "backspace": "Backspace", "delete": "Delete",
+}  # fmt: skip
+
+
+def key_name(key: str, character: str | None) -> str:
+    """The table's name of a key as the terminal reports it ("ctrl+d" is "^d")."""
+    if key in NAMES:
+        return NAMES[key]
+    if key.startswith("ctrl+") and len(key) == 6:
+        return "^" + key[5:]
+    return character if character and character.isprintable() else key
+
+
+class Press(NamedTuple):
+    """A finished key sequence: the rows it may mean, or none for a digit (then ``count``)."""
+
+    actions: tuple[Action, ...]
+    count: int | None = None
+
+
+class Chords:
+    """The buffer between key presses and actions."""
+
+    def __init__(self, table: Mapping[tuple[str, ...], tuple[Action, ...]]) -> None:
+        self._table = table
+        self._keys: tuple[str, ...] = ()
+        self._digits = ""
+        self._at = 0.0
+
+    def feed(self, key: str, now: float) -> Press | None:
+        """Take one key at ``now`` seconds; None while more is needed or nothing is bound."""
+        self.expire(now)
+        self._at = now
+        if not self._keys and key.isascii() and key.isdigit() and (self._digits or key != "0"):
+            self._digits = (self._digits + key)[-DIGITS_MAX:]
+            return Press((), int(self._digits))
+        keys = (*self._keys, key)
+        if keys in self._table:
+            count = int(self._digits) if self._digits else None
+            self.drop()
+            return Press(self._table[keys], count)
+        if any(one[: len(keys)] == keys for one in self._table):
+            self._keys = keys
+            return None
+        was_chord = bool(self._keys)
+        self.drop()
+        return self.feed(key, now) if was_chord else None
+
+    def expire(self, now: float) -> None:
+        """Forget what waited too long."""
+        if not 0 <= now - self._at <= CHORD_SECONDS:
+            self.drop()
+
+    def drop(self) -> None:
+        """Forget everything that waits."""
+        self._keys, self._digits = (), ""
+
+    @property
+    def pending(self) -> str:
+        """What waits and how it can go on, for the footer."""
+        size = len(self._keys)
+        ways = [keys[size] for keys in self._table if size and keys[:size] == self._keys]
+        return f"{self._digits}{''.join(self._keys)} then {' '.join(ways)}" if ways else self._digits
