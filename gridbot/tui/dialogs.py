@@ -186,7 +186,9 @@ class Reader:
         """The box, at most ``height`` rows."""
         room = max(height - 2, 1)
         self.first = window(self.first, self.first, room, len(self.rows))
-        more = f" · {self.first + 1} to {min(self.first + room, len(self.rows))} of {len(self.rows)}"
+        more = (
+            f" · {self.first + 1} to {min(self.first + room, len(self.rows))} of {len(self.rows)}"
+        )
         title = f"{self.title}{more if len(self.rows) > room else ''} · Esc closes"
         return box(title, self.rows[self.first :][:room], width)
 

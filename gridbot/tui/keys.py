@@ -77,4 +77,6 @@ class Chords:
         """What waits and how it can go on, for the footer."""
         size = len(self._keys)
         ways = [keys[size] for keys in self._table if size and keys[:size] == self._keys]
-        return f"{self._digits}{''.join(self._keys)} then {' '.join(ways)}" if ways else self._digits
+        return (
+            f"{self._digits}{''.join(self._keys)} then {' '.join(ways)}" if ways else self._digits
+        )

@@ -1,0 +1,105 @@
+"""The one widget everything is drawn with: lines of runs, kept as strips, refreshed by whole rows.
+
+``draw`` asks its source for lines, compares them with what is shown, and refreshes only the rows
+that differ (whole rows: a narrower region would make Textual repaint from the left edge anyway).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from gridbot.tui.cells import TO_ASCII, Line, fit
+
+Source = Callable[[int, int], list[Line]]
+
+
+class Palette:
+    """Styles by the words of a theme; made once, then looked up."""
+
+    def __init__(self, theme: str, ascii_only: bool) -> None:
+        import tomllib
+
+        path = Path(__file__).with_name("themes.toml")
+        themes = tomllib.loads(path.read_text(encoding="utf-8"))
+        self._words = themes.get(theme) or themes["factory-dark"]
+        self._styles: dict[str, Style] = {}
+        self._ascii = ascii_only
+
+    def style(self, words: str) -> Style:
+        """The style several words make together, on the theme's ground."""
+        style = self._styles.get(words)
+        if style is None:
+            style = Style.parse(self._words["text"])
+            for word in words.split():
+                style += Style.parse(self._words.get(word, ""))
+            self._styles[words] = style
+        return style
+
+    def strip(self, line: Line, width: int) -> Strip:
+        """A line as Textual wants it, exactly ``width`` cells."""
+        table = TO_ASCII if self._ascii else {}
+        return Strip(
+            [Segment(text.translate(table), self.style(words)) for text, words in fit(line, width)],
+            width,
+        )
+
+
+class Lines(Widget):
+    """A rectangle of text lines, drawn by a source function of (width, height)."""
+
+    can_focus = False
+
+    def __init__(self, source: Source, palette: Palette, widget_id: str) -> None:
+        super().__init__(id=widget_id)
+        self._source = source
+        self._palette = palette
+        self._lines: list[Line] = []
+        self._strips: list[Strip] = []
+
+    def draw(self) -> None:
+        """Bring the picture up to date."""
+        width, height = self.size
+        if not width or not height or not self.is_attached:
+            return
+        lines = self._source(width, height)[:height]
+        lines += [[]] * (height - len(lines))
+        if len(self._strips) != height or self._strips[0].cell_length != width:
+            self._strips = [self._palette.strip(line, width) for line in lines]
+            self._lines = lines
+            self.refresh()
+            return
+        dirty = [y for y, line in enumerate(lines) if line != self._lines[y]]
+        for y in dirty:
+            self._strips[y] = self._palette.strip(lines[y], width)
+        self._lines = lines
+        if dirty:
+            self.refresh(*(Region(0, y, width, 1) for y in dirty))
+
+    def on_resize(self) -> None:
+        """A new size needs new rows at once."""
+        self.draw()
+
+    def render_line(self, y: int) -> Strip:
+        """One row, made before."""
+        if y < len(self._strips):
+            return self._strips[y]
+        return self._palette.strip([], self.size.width)
+
+
+class Overlay(Lines):
+    """Lines floating over the deck, as large as what they show."""
+
+    def place(self, lines: list[Line], x: int, y: int, width: int) -> None:
+        """Show ``lines`` with the upper left corner at x, y; nothing hides it."""
+        self.display = bool(lines)
+        if not lines:
+            return
+        self._source = lambda _width, _height: list(lines)
+        self.styles.width, self.styles.height = width, len(lines)
+        self.styles.offset = (x, y)
+        self.draw()
