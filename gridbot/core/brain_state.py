@@ -32,7 +32,7 @@ _PLAIN_FIELDS = (
 _NOT_TRADING = (
     "acked", "archived", "configured", "counters", "instance", "next_event_id", "seq", "started_at",
 )  # fmt: skip
-_NOT_MONEY = ("booked", "counts", "head_hash")
+_NOT_MONEY = ("booked", "counts", "finished", "head_hash")
 _INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
 _SLOT_FIELDS = (
     "id", "kind", "rung", "created_at", "alias", "paused_at", "quarantined", "removing",

@@ -236,7 +236,9 @@ async def resume(
     changed = changed_settings(brain, settings)
     if changed is not None:
         engine.changes = Changes(settings=msgspec.to_builtins(changed))
-    if venue is None:
+    if venue is not None:
+        await engine.follow_up()
+    else:
         await engine.catch_up(brain.now if at is None else at)
     return engine
 

@@ -93,12 +93,17 @@ class Engine:
             return False
         await self._commit(at, price, before, reports, cursor)
         self.price, self.price_at = price, at
+        await self.follow_up()
+        return True
+
+    async def follow_up(self) -> None:
+        """What the last step learned or cancelled may not wait for the market: step again."""
         for _ in range(FOLLOW_UPS_MAX):
             if not (self.urgent or self._balances):
                 break
             reports, cursor = await self.exchange.changes(self.cursor)
-            await self._commit(at, price, (at, price), reports, cursor)
-        return True
+            now = self.price_at, self.price
+            await self._commit(*now, now, reports, cursor)
 
     def _reaches(self, at: float, price: Decimal | None) -> bool:
         if price is None:

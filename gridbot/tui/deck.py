@@ -18,7 +18,7 @@ from textual.containers import Container
 
 from gridbot.core.settings import Settings
 from gridbot.engine.actions import (
-    Action, CommandError, action, default_args, key_map, parse,
+    Action, CommandError, default_args, key_map, parse,
 )  # fmt: skip
 from gridbot.engine.client import EngineClient
 from gridbot.tui import chrome
