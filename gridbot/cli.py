@@ -37,7 +37,7 @@ def main() -> NoReturn:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered fails again at exit
         if isinstance(error, BrokenPipeError):  # the reader, such as head, has seen enough
-            sys.exit(128 + signal.SIGPIPE)
+            sys.exit(1)
         sys.exit(_complain([f"{error.filename or 'output'}: {error.strerror}"], 2))
     except Exception as error:
         problems = _known_problems(error)
@@ -188,14 +188,21 @@ def run(choices: Choices, headless: bool, cycles: int | None) -> None:
     run_headless(choices, cycles)
 
 
+def _hours(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 < value <= HOURS_MAX:  # not so for NaN, too
+        raise click.BadParameter(f"{value:g} is not above 0 and at most {HOURS_MAX}.")
+    return value
+
+
 @cli.command()
 @common
 @click.option("--replay", metavar="FILE", type=click.Path(path_type=Path), help="Recorded market.")
 @click.option("--synthetic", is_flag=True, help="Seeded synthetic market (the default).")
 @click.option(
     "--hours",
-    type=click.FloatRange(0, HOURS_MAX, min_open=True),
+    type=float,
     metavar="H",
+    callback=_hours,
     help="Length; without it 720, or the whole recording.",
 )
 @click.option("--seed", metavar="N", help="Seed of the synthetic market.")

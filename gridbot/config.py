@@ -60,9 +60,7 @@ class LoadedConfig(msgspec.Struct, frozen=True):
 
 
 def load(
-    config_path: Path | None,
-    env: Mapping[str, str],
-    overrides: Sequence[tuple[str, str]] = (),
+    config_path: Path | None, env: Mapping[str, str], overrides: Sequence[tuple[str, str]] = ()
 ) -> LoadedConfig:
     """Settings from all sources; raises ConfigError with every problem found.
 
@@ -212,10 +210,7 @@ def render_show(loaded: LoadedConfig, env: Mapping[str, str]) -> str:
 
 
 def _places(loaded: LoadedConfig) -> list[str]:
-    return [
-        f"config file     {loaded.config_path or 'none'}",
-        f"data directory  {loaded.data_dir}",
-    ]
+    return [f"config file     {loaded.config_path or 'none'}", f"data directory  {loaded.data_dir}"]
 
 
 def render_check(loaded: LoadedConfig) -> str:

@@ -229,11 +229,7 @@ def test_a_byte_order_mark_is_forgiven(path: Path) -> None:
         ("tui.fps", '"3"', '"3": must be a whole number from 0 to 30, without quotes'),
         ("cycle.write_off", "1", "1: must be true or false"),
         ("cycle.write_off", '"true"', '"true": must be true or false'),
-        (
-            "exchange.tier",
-            '"gold"',
-            '"gold": must be one of starter, intermediate, pro',
-        ),
+        ("exchange.tier", '"gold"', '"gold": must be one of starter, intermediate, pro'),
         ("exchange.pair", '"BTC-USD"', '"BTC-USD": must be a pair such as "BTC/USD"'),
         ("exchange.pair", "5", '5: must be a pair such as "BTC/USD"'),
         ("exchange.pair", "0.5", '0.5: must be a pair such as "BTC/USD"'),
@@ -241,11 +237,7 @@ def test_a_byte_order_mark_is_forgiven(path: Path) -> None:
         ("exchange.pair", '["BTC/USD"]', 'a list: must be a pair such as "BTC/USD"'),
         ("exchange.pair.x", "1", 'a table: must be a pair such as "BTC/USD"'),
         ("run.profile", '"../up"', '"../up": must be a name of letters, digits, dot, - and _'),
-        (
-            "persistence.state_file",
-            '"a/b"',
-            '"a/b": must be a plain file name without a directory',
-        ),
+        ("persistence.state_file", '"a/b"', '"a/b": must be a plain file name without a directory'),
         ("persistence.data_dir", '"a\\nb"', '"a?b": must be a directory'),
         (
             "persistence.supabase_url",

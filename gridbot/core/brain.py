@@ -31,12 +31,7 @@ from gridbot.core.records import (
     StepInput,
     TradeId,
 )
-from gridbot.core.settings import (
-    Settings,
-    fee_floor_pct,
-    open_orders_limit,
-    settings_from_plain,
-)
+from gridbot.core.settings import Settings, fee_floor_pct, open_orders_limit, settings_from_plain
 from gridbot.core.slot import Slot, Waiting, next_wake, slot_config
 from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 

@@ -16,12 +16,7 @@ from gridbot.core.ledger import Books
 from gridbot.core.records import Ack, Fees, Instrument
 from gridbot.core.settings import settings_from_plain
 from gridbot.core.slot import Slot, Waiting
-from gridbot.core.state_machine import (
-    FillEvent,
-    RecoveryFillEvent,
-    from_dict,
-    to_dict,
-)
+from gridbot.core.state_machine import FillEvent, RecoveryFillEvent, from_dict, to_dict
 from gridbot.core.trading import note_wants, see_price
 
 _PLAIN_FIELDS = (

@@ -192,12 +192,7 @@ def _size(trade: TradeId, order_size_usd: Decimal, order_sizes: Sizes) -> Decima
 
 
 def _create_entry(
-    state: PairState,
-    cfg: EngineConfig,
-    side: Side,
-    trade: TradeId,
-    cycle: int,
-    size: Decimal,
+    state: PairState, cfg: EngineConfig, side: Side, trade: TradeId, cycle: int, size: Decimal
 ) -> OrderState | None:
     """An entry numbered ``next_order_id``; the caller attaches it and moves the counter on."""
     price = _entry_price(state, cfg, side, trade)

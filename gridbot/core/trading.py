@@ -16,14 +16,7 @@ from gridbot.core.numbers import HUNDRED, ONE, ZERO, plain, round_half_even
 from gridbot.core.orders import LiveOrder
 from gridbot.core.pricing import keep_post_only, reprice_target
 from gridbot.core.records import StepInput, TradeId
-from gridbot.core.slot import (
-    NEVER_REFRESH_PCT,
-    Slot,
-    Waiting,
-    exit_span,
-    next_reprice_at,
-    streaks,
-)
+from gridbot.core.slot import NEVER_REFRESH_PCT, Slot, Waiting, exit_span, next_reprice_at, streaks
 from gridbot.core.state_machine import (
     BookCycleAction,
     CancelOrderAction,

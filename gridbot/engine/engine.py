@@ -73,10 +73,7 @@ class Engine:
     # --- one look at the world ----------------------------------------------------------
 
     async def step(
-        self,
-        at: float,
-        price: Decimal | None,
-        previous: tuple[float, Decimal] | None = None,
+        self, at: float, price: Decimal | None, previous: tuple[float, Decimal] | None = None
     ) -> bool:
         """Look, and act if anything could happen. Returns whether the brain was stepped.
 

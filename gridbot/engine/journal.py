@@ -22,13 +22,7 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from gridbot.core.records import (
-    BootRecord,
-    HeaderRecord,
-    JournalRecord,
-    SendingRecord,
-    StepInput,
-)
+from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, SendingRecord, StepInput
 from gridbot.engine.disk import BLOCK_BYTES, AppendFile, Disk, EngineFileError, lines_backwards
 
 JOURNAL_VERSION = 1

@@ -30,13 +30,7 @@ from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
 from gridbot.engine.store import Store
-from gridbot.engine.venues import (
-    VenuePlan,
-    load_venue,
-    make_venue,
-    venue_fees,
-    venue_state,
-)
+from gridbot.engine.venues import VenuePlan, load_venue, make_venue, venue_fees, venue_state
 from gridbot.exchange.markets import NO_DOWN, NO_UP, Market
 from gridbot.exchange.simulated import SimulatedExchange
 
@@ -198,10 +192,7 @@ async def report(simulation: Simulation, elapsed_seconds: float) -> Report:
             plain(books.totals.write_offs),
             plain(books.unrealised_total(price)),
         ),
-        inventory={
-            "units": plain(brain.written_off_base),
-            "cost": plain(brain.written_off_cost),
-        },
+        inventory={"units": plain(brain.written_off_base), "cost": plain(brain.written_off_cost)},
         balances={
             "ledger": {"quote": plain(books.quote), "base": plain(books.base)},
             "exchange": {
@@ -260,12 +251,17 @@ def simulate(
     directory = DataDirectory.open(
         path, "sim", plan.instrument.pair, disk, draw_instance=lambda: "simu", now=time.time()
     )
-    if arguments is not None:
-        claim_for(path, arguments, disk)
-    store = Store(
-        directory, disk, durable=False,
-        state_file=settings.persistence.state_file, ledger_file=settings.persistence.ledger_file,
-    )  # fmt: skip
+    try:
+        if arguments is not None:
+            claim_for(path, arguments, disk)
+        names = settings.persistence
+        store = Store(
+            directory, disk, durable=False,
+            state_file=names.state_file, ledger_file=names.ledger_file,
+        )  # fmt: skip
+    except BaseException:
+        directory.close()
+        raise
 
     async def main() -> Report:
         simulation = await open_simulation(store, settings, plan, market)

@@ -13,13 +13,7 @@ from typing import Any
 
 from gridbot.core.brain import CORE_VERSION
 from gridbot.core.ledger import LedgerHead
-from gridbot.core.records import (
-    BootRecord,
-    HeaderRecord,
-    JournalRecord,
-    SendingRecord,
-    StepInput,
-)
+from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, SendingRecord, StepInput
 from gridbot.engine.directory import DataDirectory, Identity
 from gridbot.engine.disk import Disk
 from gridbot.engine.journal import (

@@ -1,20 +1,17 @@
 """The door to the terminal app: sets the stage, then imports Textual and runs the deck."""
 
 import os
-import sys
 
 from gridbot.core.numbers import use_exact_arithmetic
 from gridbot.core.settings import Settings
 from gridbot.engine.client import EngineClient
 
 ESCAPE_MILLISECONDS = "25"
-SWITCH_SECONDS = 0.001  # the engine's thread must not wait long for the screen's
 
 
 def run(client: EngineClient, settings: Settings) -> None:
     """Show ``client``'s engine until the operator leaves; closing the client is the caller's."""
     os.environ.setdefault("ESCDELAY", ESCAPE_MILLISECONDS)  # read when Textual is imported
-    sys.setswitchinterval(SWITCH_SECONDS)
     use_exact_arithmetic()
     from gridbot.tui.deck import Deck
 

@@ -7,6 +7,7 @@ one cell are used; with ``ascii`` glyphs they are translated where strips are ma
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from time import gmtime, strftime
 
 Run = tuple[str, str]
@@ -15,7 +16,6 @@ Piece = tuple[int, str, str]  # rank (the highest is dropped first), text, style
 
 GLYPHS = "●◆▲■○✓»│─┌┐└┘▓░↑↓…·"
 TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.")
-MONEY_PLACES = (3, 2, 1, 0)
 
 
 def text_of(line: Line) -> str:
@@ -38,6 +38,14 @@ def fit(line: Line, width: int) -> Line:
         if shown:
             fitted.append((shown, style))
     return [*fitted, (" " * room, "")] if room else fitted
+
+
+def whole(line: Line, width: int) -> Line:
+    """The line without the last runs that would be cut: half a number is a wrong number."""
+    kept = list(line)
+    while len(kept) > 1 and length(kept) > width:
+        kept.pop()
+    return kept
 
 
 def clean(text: str) -> str:
@@ -64,15 +72,11 @@ def spread(left: Sequence[Piece], right: Sequence[Piece], width: int) -> Line:
     return fit([*kept_left, (" " * gap, ""), *kept_right], width)
 
 
-def side_by_side(left: Sequence[Line], right: Sequence[Line], width: int) -> list[Line]:
-    """Two stacks of lines beside each other, each half as wide."""
-    half = width // 2
-    rows = max(len(left), len(right))
-    pad: list[Line] = [[]] * rows
-    return [
-        [*fit(one, half), *fit(other, width - half)]
-        for one, other in zip([*left, *pad][:rows], [*right, *pad][:rows], strict=True)
-    ]
+def side_by_side(left: Sequence[Line], right: Sequence[Line], cells: int) -> list[Line]:
+    """Two stacks of lines beside each other, the left one ``cells`` wide."""
+    empty: Line = []
+    pairs = zip_longest(left, right, fillvalue=empty)
+    return [[*fit(whole(one, cells), cells), *other] for one, other in pairs]
 
 
 def window(first: int, chosen: int, room: int, count: int) -> int:
@@ -84,12 +88,9 @@ def window(first: int, chosen: int, room: int, count: int) -> int:
 
 def money(value: Decimal, width: int = 8) -> str:
     """A signed amount in at most ``width`` characters, as exact as they allow."""
-    small = 0 < abs(value) < Decimal("0.001")
-    for places in (5, *MONEY_PLACES) if small else MONEY_PLACES:
-        text = f"{value:+.{places}f}"
-        if len(text) <= width:
-            return text
-    return f"{value:+.0e}"[:width]
+    places = (5, 3, 2, 1, 0) if 0 < abs(value) < Decimal("0.001") else (3, 2, 1, 0)
+    texts = (f"{value:+.{one}f}" for one in places)
+    return next((text for text in texts if len(text) <= width), f"{value:+.0e}"[:width])
 
 
 def tone(value: Decimal) -> str:

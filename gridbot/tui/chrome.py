@@ -1,9 +1,8 @@
 """The rows around the body: header, capacity, alarm and footer, written from a View."""
 
-from gridbot.core.numbers import ZERO, plain
 from gridbot.engine.actions import table
 from gridbot.engine.status import Status
-from gridbot.tui.cells import Line, Piece, cell, clock, fit, gauge, money, span, spread, tone
+from gridbot.tui.cells import Line, Piece, cell, clock, gauge, money, span, spread, tone
 from gridbot.tui.view import View
 
 LAMPS = {
@@ -11,7 +10,7 @@ LAMPS = {
     "halted": ("■", "bad"), "gone": ("■", "bad"), "waiting": ("○", "dim"),
 }  # fmt: skip
 ALARM_LAMPS = {"PAUSED": "▲", "DRAINING": "◆", "CAPACITY": "◆", "UNKNOWN": "▲", "EXIT_WAITS": "▲"}
-BAND_STYLES = {"normal": "good", "caution": "warn", "stop": "bad"}
+BAND_STYLES = {"normal": "good", "caution": "warn", "stop": "warn"}
 ARROWS = {1: ("↑", "good"), -1: ("↓", "bad"), 0: ("·", "dim")}
 OLD_PRICE_SECONDS = 10
 
@@ -27,7 +26,7 @@ def badge(mode: str) -> Piece:
     return (0, f" {mode.upper()} ", mode)
 
 
-def header(view: View, width: int, height: int = 2) -> list[Line]:
+def header(view: View, width: int) -> list[Line]:
     """Two rows: what is traded and how it goes; drift, capacity, slots."""
     status = view.live
     if status is None:
@@ -52,8 +51,7 @@ def _first_row(view: View, status: Status, width: int) -> Line:
         badge(status.mode),
     ]
     right = [
-        (2, " P&L ", "dim"),
-        (2, f"{money(net, 10)} ", tone(net)),
+        (2, f" P&L {money(net, 10)} ", tone(net)),
         (6, f" fees {money(status.profit.fees).lstrip('+')} ", "dim"),
         (7, f" up {span(view.now - status.engine.uptime_since)} ", "dim"),
         (5, f" {clock(view.engine_now)} ", "text"),
@@ -66,7 +64,8 @@ def _second_row(view: View, status: Status, width: int) -> Line:
     sticky = sum(slot.kind == "sticky" for slot in status.slots)
     share = bank.used / bank.cap if bank.cap else 0.0
     drift, drift_style = _drift(status)
-    left = [(2, f" S {sticky}", "accent"), (2, " + ", "dim"), (2, f"C {len(status.slots) - sticky}", "cycle")]  # fmt: skip
+    cycle = len(status.slots) - sticky
+    left = [(2, f" S {sticky}", "accent"), (2, " + ", "dim"), (2, f"C {cycle}", "cycle")]
     right = [
         (3, f" drift {drift} ", drift_style),
         (1, f" cap {bank.used}/{bank.cap} {share:4.0%} ", "text"),
@@ -87,10 +86,10 @@ def _drift(status: Status) -> tuple[str, str]:
     return "● 0", "good"
 
 
-def capacity(view: View, width: int, height: int = 1) -> list[Line]:
+def capacity(view: View, width: int) -> Line:
     """The work bank in one row."""
     if view.live is None:
-        return [[]]
+        return []
     bank = view.live.capacity
     pieces = [
         (0, f" work bank {bank.used} of {bank.cap}", "text"),
@@ -99,10 +98,10 @@ def capacity(view: View, width: int, height: int = 1) -> list[Line]:
         (2, f"  room for {bank.room_sticky} sticky or {bank.room_cycle} cycle", "dim"),
         (3, f"  reserved S {bank.reserved_sticky} + C {bank.reserved_cycle}", "dim"),
     ]
-    return [spread(pieces, [], width)]
+    return spread(pieces, [], width)
 
 
-def alarm(view: View, width: int, height: int = 1) -> list[Line]:
+def alarm(view: View, width: int) -> Line:
     """The worst alarm, or that all is calm, and the latest event."""
     lamp, style, text = _worst(view)
     event = view.last_event
@@ -110,7 +109,7 @@ def alarm(view: View, width: int, height: int = 1) -> list[Line]:
     room = width - len(text) - 6
     severity = "dim" if event is None or event.severity == "info" else event.severity
     right = [(1, f" {cell(ticker, min(len(ticker), room))} ", severity)] if room > 12 else []
-    return [spread([(0, f" {lamp} {text} ", style)], right if ticker else [], width)]
+    return spread([(0, f" {lamp} {text} ", style)], right if ticker else [], width)
 
 
 def _worst(view: View) -> tuple[str, str, str]:
@@ -131,7 +130,7 @@ def _worst(view: View) -> tuple[str, str, str]:
     return lamp, "bad" if lamp == "■" else "warn", text + more
 
 
-def footer(view: View, mode: str, note: str, width: int) -> list[Line]:
+def footer(view: View, mode: str, note: str, width: int) -> Line:
     """The mode word, key hints that act now, and on the right what was typed or went wrong."""
     head = [(0, f" {mode} ", "title"), (0, "│", "dim")]
     right = [(1, f" {note} ", "warn")] if note else []
@@ -139,14 +138,14 @@ def footer(view: View, mode: str, note: str, width: int) -> list[Line]:
         held = view.now - (view.held_at or view.now)
         texts = {"COMMAND": "Tab completes  Up history  Enter runs  Esc leaves"}
         hint = texts.get(mode, f"body held {span(held)}, header live")
-        return [spread([*head, (2, f" {hint}", "dim")], right, width)]
+        return spread([*head, (2, f" {hint}", "dim")], right, width)
     rows = [row for row in table() if row.hint and acts(row.when, view)]
     hints = [(3 + i, f" {_key(row.keys[0])} {row.hint} ", "dim") for i, row in enumerate(rows)]
     if view.slots:
         right.append((2, f" {view.index + 1} of {len(view.slots)} ", "dim"))
     keys = [one if row.hint not in ("command", "help") else (1, *one[1:])
             for row, one in zip(rows, hints, strict=True)]  # fmt: skip
-    return [spread([*head, *keys], right, width)]
+    return spread([*head, *keys], right, width)
 
 
 def _key(keys: str) -> str:
@@ -166,26 +165,15 @@ def acts(when: str, view: View) -> bool:
     }[when]
 
 
-def summary(view: View, width: int, height: int) -> list[Line]:
+def summary(view: View, width: int) -> list[Line]:
     """All that fits on a terminal too small for a table."""
-    status = view.live
-    if status is None:
-        return [fit([(" waiting for the engine", "dim")], width)]
-    lamp, style = LAMPS[view.state]
-    net = status.profit.realised + status.profit.write_offs
-    unrealised = status.profit.unrealised
-    rows: list[Line] = [
-        spread(
-            [(0, f" {status.pair.name} {price_text(status)}", "title"),
-             (2, f" {ARROWS[view.direction][0]}", "text"),
-             (3, f" {span(view.price_age_seconds)} ", "dim")],
-            [(1, f" {lamp} {view.state.upper()} ", style), badge(status.mode)],
-            width,
-        ),
-        [(f" P&L {money(net, 10)}", tone(net)), (f"  open {money(unrealised or ZERO, 10)}", "dim")],
-        [(f" {len(status.slots)} slots, {status.capacity.used}/{status.capacity.cap} orders", "text")],
-        alarm(view, width)[0],
-        [(f" fees {plain(status.profit.fees)}", "dim")],
-        [(" make the window 60x18 or larger for the table", "dim")],
-    ]  # fmt: skip
-    return [fit(row, width) for row in rows[:height]]
+    rows = [*header(view, width), alarm(view, width)]
+    if view.live is not None:
+        profit, (lamp, style) = view.live.profit, LAMPS[view.state]
+        net, still_open = profit.realised + profit.write_offs, profit.unrealised
+        rows += [
+            [(f" {lamp} {view.state} ", style), badge(view.live.mode)[1:]],
+            [(" P&L ", "dim"), (money(net), tone(net))],
+            [(" open ", "dim"), (money(still_open), tone(still_open))],
+        ]
+    return [*rows, [(" the table needs 60x18", "dim")]]

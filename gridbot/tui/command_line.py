@@ -1,5 +1,7 @@
 """The command bar's line: editing, history, completion. Pure; it never acts by itself."""
 
+from collections.abc import Callable
+
 from gridbot.engine.actions import Completion, complete
 
 TEXT_MAX = 200
@@ -39,12 +41,13 @@ class CommandLine:
 
     def key(self, name: str) -> bool:
         """Edit by one key; False if the key means nothing here."""
-        edits = {
+        edits: dict[str, Callable[[], None]] = {
             "Left": lambda: self._move(self.cursor - 1),
             "Right": lambda: self._move(self.cursor + 1),
             "Home": lambda: self._move(0), "^a": lambda: self._move(0),
             "End": lambda: self._move(len(self.text)), "^e": lambda: self._move(len(self.text)),
-            "Backspace": lambda: self._cut(self.cursor - 1), "^h": lambda: self._cut(self.cursor - 1),
+            "Backspace": lambda: self._cut(self.cursor - 1),
+            "^h": lambda: self._cut(self.cursor - 1),
             "Delete": self._delete, "^u": lambda: self._cut(0), "^w": self._cut_word,
             "Tab": lambda: self._complete(1), "S-Tab": lambda: self._complete(-1),
             "Up": lambda: self._recall(1), "Down": lambda: self._recall(-1),

@@ -3,7 +3,7 @@
 from gridbot.core.numbers import plain
 from gridbot.core.records import LedgerEntry
 from gridbot.engine.status import OrderStatus, SlotStatus
-from gridbot.tui.cells import Line, cell, clock, money, percent, side_by_side, span, tone
+from gridbot.tui.cells import Line, cell, clock, money, percent, side_by_side, span, tone, whole
 from gridbot.tui.table import condition, waiting_text
 from gridbot.tui.view import View
 
@@ -11,17 +11,27 @@ PHASES = {
     "S0": "both entries", "S1a": "A's exit waits", "S1b": "B's exit waits", "S2": "both exits wait",
 }  # fmt: skip
 TWO_STACKS_CELLS = 76
+LEFT_CELLS, RIGHT_CELLS = 58, 34
 LEDGER_ROWS = 5
 
 
-def detail(view: View, width: int, height: int) -> list[Line]:
-    """The whole pane; in two stacks where it is wide."""
+def detail(view: View, width: int, beside: bool) -> list[Line]:
+    """The whole pane, beside or under the table; in two stacks where it is wide."""
+    if beside:
+        rows = _stacks(view, width - 1)
+        return [[("│", "dim"), *row] for row in [*rows, *[[]] * (100 - len(rows))]]
+    return [[("─" * width, "dim")], *_stacks(view, width)]
+
+
+def _stacks(view: View, width: int) -> list[Line]:
     slot = view.slot
     if slot is None:
         return [[(" no slot selected", "dim")]]
     left = [*_title(view, slot), *_waiting(slot), *_orders(view, slot)]
     right = [*_account(slot), *_cycles(view, slot), *_ledger(view)]
-    rows = side_by_side(left, right, width) if width >= TWO_STACKS_CELLS else [*left, *right]
+    cells = width - max(RIGHT_CELLS, width - LEFT_CELLS)
+    rows = side_by_side(left, right, cells) if width >= TWO_STACKS_CELLS else [*left, *right]
+    rows = [whole(row, width) for row in rows]
     return [[(text, "dim") for text, _ in row] for row in rows] if view.dimmed else rows
 
 
@@ -69,38 +79,31 @@ def _order(view: View, order: OrderStatus, name: str) -> Line:
     mid = view.price
     distance = "-" if mid is None else percent(order.price - mid, mid)
     part = f" {plain(order.executed)} filled" if order.executed else ""
-    state = "" if order.state == "open" else f" {order.state}"
+    state = {"open": "", "pending": " …"}.get(order.state, f" {order.state}")
     decimals = 0 if view.body is None else max(view.body.pair.price_decimals, 0)
     return [
-        (f"  {cell(name, 6)}", "dim"),
+        (f"  {cell(name, 5)}", "dim"),
         (f"{order.side:<5}", order.side),
         (f"{order.role[:5]:<6}", "text"),
-        (f"{order.price:>9.{decimals}f} ", "title"),
-        (f"{cell(plain(order.volume), 9, True)} ", "text"),
-        (f"{span(view.engine_now - order.placed_at):>5} ", "dim"),
-        (f"{distance:>7}", "text"),
+        (f"{order.price:>9.{decimals}f}", "title"),
+        (f"{distance:>8} ", "text"),
+        (f"{cell(plain(order.volume), 10, True)} ", "text"),
+        (f"{span(view.engine_now - order.placed_at):>5}", "dim"),
         (part + state, "warn"),
     ]
 
 
 def _account(slot: SlotStatus) -> list[Line]:
     figures = (
-        ("realised", money(slot.realised), tone(slot.realised)),
-        ("unrealised", money(slot.unrealised), tone(slot.unrealised)),
-        ("fees", money(slot.fees).lstrip("+"), "text"),
-        ("write-offs", money(slot.write_offs), tone(slot.write_offs)),
-        ("round trips", str(slot.round_trips), "text"),
+        ("realised", money(slot.realised, 7), tone(slot.realised)),
+        ("open", money(slot.unrealised, 7), tone(slot.unrealised)),
+        ("fees", money(slot.fees, 7).lstrip("+"), "text"),
+        ("written", money(slot.write_offs, 7), tone(slot.write_offs)),
+        ("trips", str(slot.round_trips), "text"),
         ("stuck", f"{slot.stuck_score:.1f}", "text"),
     )
-    rows: list[Line] = []
-    for one, other in zip(figures[::2], figures[1::2], strict=True):
-        rows.append(
-            [
-                run
-                for name, text, style in (one, other)
-                for run in ((f"  {name:<11}", "dim"), (f"{text:>8}", style))
-            ]
-        )
+    runs = [((f"  {name:<8}", "dim"), (f"{text:>7}", style)) for name, text, style in figures]
+    rows = [[*one, *other] for one, other in zip(runs[::2], runs[1::2], strict=True)]
     return [*_heading("ACCOUNT"), *rows]
 
 

@@ -26,12 +26,13 @@ PLACES = {"sim": "SIM market", "paper": "PAPER account", "live": "LIVE account"}
 class Question:
     """An act that waits for the operator's word."""
 
-    def __init__(self, row: Action, args: dict[str, Any], text: str, lines: Sequence[str],
-                 view: View) -> None:  # fmt: skip
+    def __init__(self, row: Action, args: dict[str, Any], lines: Sequence[str], view: View) -> None:
         status = view.live
         assert status is not None, "a question is about what is on the screen"
-        self.row, self.args, self.text = row, args, text
-        self.lines = [*lines, *[""] * bool(lines), f"{PLACES[status.mode]}, {status.pair.name}"]
+        words = _words(args, status)
+        place = f"{PLACES[status.mode]}, {status.pair.name}"
+        self.row, self.args, self.text = row, args, row.ask.format_map(words)
+        self.lines = [*(one.format_map(words) for one in lines), place]
         self.level = "high" if row.confirm == "none" else row.confirm
         self.word = status.pair.name if self.level == "typed" else ""
         self.typed = ""
@@ -67,7 +68,7 @@ class Question:
         """The dialog's box."""
         low = self.level == "low"
         rows: list[Line] = [[], *_wrap(self.text, width - 6, "title"), []]
-        rows += [[(f"  {one}", "text")] for one in self.lines] + [[]]
+        rows += [row for one in self.lines for row in _wrap(one, width - 6, "text")] + [[]]
         if self.word:
             rows += [[("  type ", "dim"), (self.word, "title"), (": ", "dim"), (self.typed, "text"),
                       ("▓", "accent")], [(f"  {self.error}", "bad")]]  # fmt: skip
@@ -81,10 +82,12 @@ def question_for(row: Action, args: dict[str, Any], view: View) -> Question | No
     status = view.live
     if row.confirm == "none" or status is None or not _risky(row, args, status):
         return None
-    words = _words(args, status)
-    return Question(
-        row, args, row.ask.format_map(words), [one.format_map(words) for one in row.detail], view
-    )
+    return Question(row, args, row.detail, view)
+
+
+def question_of_engine(row: Action, args: dict[str, Any], text: str, view: View) -> Question:
+    """The engine wants to be told twice, for the reason in ``text``."""
+    return Question(row, {**args, "force": True}, [text, ""], view)
 
 
 def _risky(row: Action, args: dict[str, Any], status: Status) -> bool:
@@ -119,12 +122,12 @@ def _slot_words(slot: SlotStatus) -> dict[str, object]:
 
 
 def _wrap(text: str, width: int, style: str) -> list[Line]:
-    rows = [""]
-    for word in text.split():
-        if rows[-1] and len(rows[-1]) + 1 + len(word) > width:
-            rows.append("")
-        rows[-1] = f"{rows[-1]} {word}".strip()
-    return [[(f"  {row}", style)] for row in rows]
+    rows = []
+    while len(text) > width:
+        cut = text.rfind(" ", 0, width + 1)
+        rows.append(text[: cut if cut > 0 else width])
+        text = text[len(rows[-1]) :].lstrip()
+    return [[(f"  {row}", style)] for row in [*rows, text]]
 
 
 def box(title: str, rows: Sequence[Line], width: int, style: str = "accent") -> list[Line]:
@@ -186,11 +189,14 @@ class Reader:
         """The box, at most ``height`` rows."""
         room = max(height - 2, 1)
         self.first = window(self.first, self.first, room, len(self.rows))
+        shown = self.rows[self.first :][:room]
+        last = self.first + len(shown)
         more = (
-            f" · {self.first + 1} to {min(self.first + room, len(self.rows))} of {len(self.rows)}"
+            f" · {self.first + 1} to {last} of {len(self.rows)}"
+            if len(shown) < len(self.rows)
+            else ""
         )
-        title = f"{self.title}{more if len(self.rows) > room else ''} · Esc closes"
-        return box(title, self.rows[self.first :][:room], width)
+        return box(f"{self.title}{more} · Esc closes", shown, width)
 
 
 def help_rows() -> list[Line]:
@@ -202,7 +208,7 @@ def help_rows() -> list[Line]:
         for row in (one for one in table() if one.group == group):
             keys = " ".join(key.replace(" ", "") for key in row.keys)
             usage = f":{row.usage}" if row.verbs else ""
-            rows.append([(f"  {keys:<9}", "accent"), (f"{usage:<29}", "text"), (row.label, "dim")])
+            rows.append([(f"  {keys:<12}", "accent"), (f"{usage:<26}", "text"), (row.label, "dim")])
     rows += [
         [],
         [("  SIGNS", "title")],

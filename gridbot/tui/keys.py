@@ -29,10 +29,10 @@ def key_name(key: str, character: str | None) -> str:
 
 
 class Press(NamedTuple):
-    """A finished key sequence: the rows it may mean, or none for a digit (then ``count``)."""
+    """A finished key sequence: the rows it may mean, none for a digit; and the number typed."""
 
     actions: tuple[Action, ...]
-    count: int | None = None
+    number: int | None = None
 
 
 class Chords:
@@ -77,6 +77,5 @@ class Chords:
         """What waits and how it can go on, for the footer."""
         size = len(self._keys)
         ways = [keys[size] for keys in self._table if size and keys[:size] == self._keys]
-        return (
-            f"{self._digits}{''.join(self._keys)} then {' '.join(ways)}" if ways else self._digits
-        )
+        typed = self._digits + "".join(self._keys)
+        return f"{typed} then {' '.join(ways)}" if ways else typed

@@ -9,7 +9,7 @@ from gridbot.engine.status import SlotStatus, WaitingStatus
 from gridbot.tui.cells import Line, Run, cell, clock, fit, money, span, tone, window
 from gridbot.tui.view import View
 
-STATUS_CELLS_MIN = 14
+STATUS_CELLS_MIN = 12
 TOTAL_ROWS_MIN = 9  # below this height every line is needed for slots
 NO_SLOTS = "no slots yet: + adds one, :add cycle for the other kind"
 
@@ -37,8 +37,8 @@ COLUMNS = (
     Column("ALIAS", 8, 3, False, lambda slot, view: (slot.alias, "text")),
     Column("K", 1, 1, False, _kind),
     Column("PH", 3, 1, False, lambda slot, view: (slot.phase, slot.phase)),
-    Column("PROFIT", 8, 2, True, lambda slot, view: _amount(slot.realised + slot.write_offs)),
-    Column("UNREAL", 8, 5, True, lambda slot, view: _amount(slot.unrealised)),
+    Column("PROFIT", 7, 2, True, lambda slot, view: _amount(slot.realised + slot.write_offs)),
+    Column("UNREAL", 7, 5, True, lambda slot, view: _amount(slot.unrealised)),
     Column("CYC", 4, 6, True, lambda slot, view: (str(slot.round_trips), "text")),
     Column("ORD", 3, 4, True, lambda slot, view: (str(len(slot.orders)), "text")),
     Column("REC", 3, 7, True, lambda slot, view: (str(len(slot.recoveries) or "·"), "text")),
@@ -47,7 +47,7 @@ COLUMNS = (
 
 
 def _amount(value: Decimal) -> Run:
-    return (money(value), tone(value))
+    return (money(value, 7), tone(value))
 
 
 def columns_for(width: int) -> list[Column]:

@@ -144,11 +144,7 @@ def lone_exit(state: sm.PairState) -> sm.PairState:
 
 @pytest.mark.parametrize(
     ("market", "price", "size", "volume"),
-    [
-        ("0.5", "0.2", "0.25", "1.2"),
-        ("1.5", "0.8", "1", "1.2"),
-        ("0.3", "0.2", "0.27", "1.4"),
-    ],
+    [("0.5", "0.2", "0.25", "1.2"), ("1.5", "0.8", "1", "1.2"), ("0.3", "0.2", "0.27", "1.4")],
 )
 def test_ties_round_to_the_even_digit(market: str, price: str, size: str, volume: str) -> None:
     half = replace(CFG, entry_pct=D(50), price_decimals=1, volume_decimals=1)

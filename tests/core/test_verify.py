@@ -148,11 +148,7 @@ FORGERIES: dict[str, tuple[int, Callable[[dict[str, object]], object], str]] = {
     "not a number": (3, lambda r: r.update(debit_quote="NaN"), "cannot be computed"),
     "infinite": (3, lambda r: r.update(credit_base="Infinity"), "balance_base_after was 250"),
     "negative": (3, lambda r: r.update(debit_quote="-10"), "a debit or credit was negative"),
-    "both sides": (
-        3,
-        lambda r: r.update(debit_quote="11", credit_quote="1"),
-        "legs disagree",
-    ),
+    "both sides": (3, lambda r: r.update(debit_quote="11", credit_quote="1"), "legs disagree"),
     "no price": (3, lambda r: r.pop("price"), "an execution needs a volume and a price"),
     "wrong side": (3, lambda r: r.update(trade_id="A"), "trade A does not buy as entry"),
     "no trade": (3, lambda r: r.update(trade_id="C"), "trade was 'C', should be A or B"),

@@ -124,9 +124,7 @@ def assert_stands_on(market: PathMarket, ticks: list[Tick], index: int) -> None:
 @settings(max_examples=250, deadline=None)
 @given(recordings(), st.sampled_from([30.0, 7.0, 15.0, 45.0, 0.7, 1000.0]), jumps)
 def test_jumping_stops_where_a_walk_over_every_tick_stops(
-    recording: tuple[list[Candle], float],
-    interval: float,
-    wanted: list[tuple[int, int, float]],
+    recording: tuple[list[Candle], float], interval: float, wanted: list[tuple[int, int, float]]
 ) -> None:
     candles, step = recording
     ticks = every_tick(candles, step, interval)

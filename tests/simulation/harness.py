@@ -45,9 +45,7 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 def open_store(path: Path, pair: str, disk: Disk | None = None, durable: bool = False) -> Store:
     """A store in ``path``; ``durable`` as a live engine would have it."""
     disk = disk or Disk()
-    directory = DataDirectory.open(
-        path, "sim", pair, disk, draw_instance=lambda: "test", now=0.0
-    )
+    directory = DataDirectory.open(path, "sim", pair, disk, draw_instance=lambda: "test", now=0.0)
     return Store(
         directory, disk, durable=durable, state_file="state.json", ledger_file="ledger.jsonl"
     )

@@ -1,0 +1,278 @@
+"""What the operator's keys do: one mode at a time, questions before risky acts, answers told.
+
+NORMAL reads the key map, COMMAND edits the bar, CONFIRM takes the word on a question, HELP
+and MESSAGES scroll. Nothing but ``:q`` sets ``leaving``. Without Textual: the deck feeds keys and ``tick``s in,
+and draws what it finds here.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from gridbot.core.settings import Settings
+from gridbot.engine.actions import Action, CommandError, default_args, key_map, parse
+from gridbot.engine.client import EngineClient
+from gridbot.tui.cells import Line, clock
+from gridbot.tui.chrome import acts
+from gridbot.tui.command_line import CommandLine
+from gridbot.tui.dialogs import (
+    Question,
+    Reader,
+    Toasts,
+    help_rows,
+    question_for,
+    question_of_engine,
+)
+from gridbot.tui.keys import Chords, Press
+from gridbot.tui.sending import Sender
+from gridbot.tui.view import View
+
+REFRESH_GUARD_SECONDS = 2.0
+REPEAT_SECONDS = 0.3  # a held key acts once; only moves repeat
+MESSAGES_MAX = 200
+LEDGER_ROWS = 5
+LEAVE_HINT = "q goes one level back; :q leaves gridbot"
+NO_SLOTS_HINT = "E30: no slots yet: + adds one"
+OUTDATED = "the dialog closed: what it asked about has changed"
+
+
+class Controls:
+    """The operator's side of the screen. ``now`` gives epoch seconds."""
+
+    def __init__(self, client: EngineClient, settings: Settings, now: Callable[[], float]) -> None:
+        self.client = client
+        self.now = now
+        self.view = View(settings, now())
+        self.sender = Sender(client, self.note, self._answered)
+        self.chords = Chords(key_map())
+        self.line = CommandLine()
+        self.toasts = Toasts()
+        self.messages: deque[str] = deque(maxlen=MESSAGES_MAX)
+        self.question: Question | None = None
+        self.reader: Reader | None = None
+        self.commanding = False
+        self.leaving = False
+        self.pane: bool | None = None  # None: as the width suggests
+        self.pane_shown = False  # these two are told by the deck
+        self.page_rows = 10
+        self._event_id = 0
+        self._ledger_of: tuple[int, int] | None = None
+        self._refreshed_at = 0.0
+        self._acted: tuple[str, float] = ("", 0.0)
+        self._before_digits: int | None = None
+        self._presses = 0
+        self._typed: tuple[str, int] = ("", 0)  # a command under way, and the presses till then
+
+    @property
+    def mode(self) -> str:
+        """The mode word."""
+        if self.question is not None:
+            return "CONFIRM"
+        if self.reader is not None:
+            return self.reader.title
+        return "COMMAND" if self.commanding else "NORMAL"
+
+    @property
+    def footnote(self) -> str:
+        """What was wrong with a command, or the keys that wait."""
+        return self.line.error if self.commanding else self.chords.pending
+
+    def note(self, text: str, severity: str, replaces: str = "") -> None:
+        """A toast that is also kept among the messages."""
+        self.toasts.add(text, severity, self.now(), replaces)
+        self.messages.append(f"{clock(self.now())}  {text}")
+
+    # --- the clock ----------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Look at the engine and the clock."""
+        now, view = self.now(), self.view
+        view.take(self.client.status(), now)
+        if self.question is not None and view.live is not None and self.question.outdated(view):
+            self.question = None
+            self.note(OUTDATED, "warn")
+        for event in self.client.events(self._event_id):
+            self._event_id = max(self._event_id, event.id)
+            view.last_event = event
+            self.messages.append(f"{clock(event.at)}  {event.text}")
+        self.sender.check(now)
+        self.toasts.expire(now)
+        self.chords.expire(now)
+        self.settle()
+
+    def settle(self) -> None:
+        """Hold the body while something is open over it; read the ledger of a new picture."""
+        gone = self.view.hold(self.mode != "NORMAL")
+        if gone:
+            self.note(gone, "warn")
+        slot, body = self.view.slot, self.view.body
+        if slot is not None and body is not None and self.pane_shown:
+            if self._ledger_of != (slot.id, body.seq):
+                self.view.ledger = self.client.ledger(slot.id, LEDGER_ROWS)
+            self._ledger_of = (slot.id, body.seq)
+
+    # --- keys ---------------------------------------------------------------------------
+
+    def press(self, key: str) -> None:
+        """Give a key to the mode that is on."""
+        self._presses += 1
+        self.view.now = self.now()
+        if self.question is not None:
+            self._answer(self.question, key)
+        elif self.reader is not None:
+            if not self.reader.key(key, self.page_rows):
+                self.reader = None
+        elif self.commanding:
+            self._edit(key)
+        else:
+            press = self.chords.feed(key, self.now())
+            if press is not None:
+                self._pressed(press)
+        self.settle()
+
+    def paste(self, text: str) -> None:
+        """Pasted text goes into the bar; elsewhere it is no key press."""
+        if self.mode == "COMMAND":
+            self.line.insert(text)
+
+    def _answer(self, question: Question, key: str) -> None:
+        yes = question.key(key, self.now())
+        if yes is None:
+            return
+        self.question = None
+        self._typed = (self._typed[0], self._presses)
+        if yes:
+            self.sender.send(question.row, question.args, self.now())
+
+    def _pressed(self, press: Press) -> None:
+        view = self.view
+        if not press.actions:  # a digit: its slot is selected at once
+            self._before_digits = self._before_digits or view.selected
+            view.select(press.number or 0)
+            return
+        before, self._before_digits = self._before_digits, None
+        row = next((one for one in press.actions if acts(one.when, view)), None)
+        if row is None:
+            self.note(NO_SLOTS_HINT, "warn")
+            return
+        if press.number is not None and row.counts and before is not None:
+            view.select(before)
+        if self._repeated(row):
+            return
+        try:
+            args = default_args(row, view.scene)
+            self._start(
+                row, {**args, "count": press.number} if row.counts and press.number else args
+            )
+        except CommandError as error:
+            self.note(str(error), "bad")
+
+    def _repeated(self, row: Action) -> bool:
+        """Whether a held key is repeating something that should happen once."""
+        (last, at), self._acted = self._acted, (row.id, self.now())
+        return bool(row.engine) and last == row.id and 0 <= self.now() - at < REPEAT_SECONDS
+
+    def _start(self, row: Action, args: dict[str, Any]) -> None:
+        """Ask first if it must be asked, else do it."""
+        if row.local:
+            getattr(self, f"_do_{row.local}")(**args)
+            return
+        self.question = question_for(row, args, self.view)
+        if self.question is None:
+            self.sender.send(row, args, self.now())
+
+    # --- the command bar ----------------------------------------------------------------
+
+    def _edit(self, key: str) -> None:
+        line = self.line
+        if key == "Esc" or (key in ("Backspace", "^h", "Enter") and not line.text.strip()):
+            self.commanding = False
+        elif key == "Enter":
+            self._submit(line.text.strip())
+        elif key == "^c":
+            self._do_leave_hint()
+        else:
+            line.key(key)
+
+    def _submit(self, text: str) -> None:
+        self.line.remember(text)
+        try:
+            command = parse(text, self.view.scene)
+        except CommandError as error:
+            self.line.error = str(error)
+            self.messages.append(f"{clock(self.now())}  :{text}  {error}")
+            return
+        self.commanding = False
+        self._typed = (text, self._presses)
+        self._start(command.action, command.args)
+
+    def _answered(self, row: Action, args: dict[str, Any], ok: bool, code: str, text: str) -> None:
+        """The engine's answer: a question, or a refusal that brings the command back.
+
+        The bar opens again only if nothing was pressed since, so that no key lands in it unseen.
+        """
+        if code == "confirm":
+            self.question = question_of_engine(row, args, text, self.view)
+            return
+        (typed, presses), self._typed = self._typed, ("", 0)
+        if not ok and typed and presses == self._presses and self.mode == "NORMAL":
+            self.commanding = True
+            self.line.open(typed, f"{code}: {text}" if code else text)
+
+    # --- what the screen does itself ------------------------------------------------------
+
+    def _do_move(self, by: int, count: int = 1) -> None:
+        self.view.move(by * count)
+
+    def _do_page(self, halves: int, count: int = 1) -> None:
+        self.view.move(halves * count * max(self.page_rows // 2, 1))
+
+    def _do_last(self, count: int | None = None) -> None:
+        if count is None:
+            self.view.move(len(self.view.slots))
+        elif not self.view.select(count):
+            self.note(f"E30: no slot {count}", "bad")
+
+    def _do_jump(self, slot: int) -> None:
+        self.view.select(slot)
+
+    def _do_detail(self) -> None:
+        self.pane = not self.pane_shown
+
+    def _do_command(self) -> None:
+        self.chords.drop()
+        self.commanding = True
+        self.line.open()
+
+    def _do_help(self) -> None:
+        self.reader = Reader("HELP", help_rows())
+
+    def _do_messages(self) -> None:
+        rows: list[Line] = [[(f" {text}", "text")] for text in self.messages]
+        self.reader = Reader("MESSAGES", rows or [[(" nothing yet", "dim")]], at_end=True)
+
+    def _do_version(self) -> None:
+        from gridbot import __version__
+
+        self.note(f"gridbot {__version__}", "info")
+
+    def _do_refresh(self) -> None:
+        ago = self.now() - self._refreshed_at
+        if 0 <= ago < REFRESH_GUARD_SECONDS:
+            self.note(f"E18: refreshed {ago:.0f}s ago", "info")
+            return
+        self._refreshed_at = self.now()
+        self.tick()
+        self.note("refreshed", "good")
+
+    def _do_back(self) -> None:
+        if self.pane:
+            self.pane = None
+        else:
+            self._do_leave_hint()
+
+    def _do_leave_hint(self) -> None:
+        self.note(LEAVE_HINT, "info")
+
+    def _do_leave(self) -> None:
+        self.leaving = True
