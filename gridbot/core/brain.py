@@ -197,8 +197,17 @@ class Brain:
             else:
                 self.wakes.arm(slot_id, self._wake_of(slot))
         self.retry_at = min(
-            (order.retry_at for order in self.registry.wanted.values() if not order.parked),
+            (live.retry_at for live in self.registry.wanted.values() if self.may_place(live)),
             default=inf,
+        )
+
+    def may_place(self, live: LiveOrder) -> bool:
+        """A wanted exit that only waits for its time."""
+        return not (
+            live.parked
+            or live.role == "recovery"
+            or live.slot_id in self.removing
+            or self.run_state == "halted"
         )
 
     def _wake_of(self, slot: Slot) -> Wake:
@@ -220,10 +229,10 @@ class Brain:
         if self.deliver_all:
             return NEXT_TICK
         wake = self.wakes.bounds()
-        at = min(wake.at, self.retry_at)
-        for order in self.registry.unknown.values():
-            at = min(at, order.lookup_at)
-        return Wake(wake.down, wake.up, at)
+        lookup_at = min((live.lookup_at for live in self.registry.unknown.values()), default=inf)
+        if self.price_lost:
+            return Wake(-inf, inf, lookup_at)
+        return Wake(wake.down, wake.up, min(wake.at, self.retry_at, lookup_at))
 
     # --- what the rooms share -----------------------------------------------------------
 

@@ -130,13 +130,9 @@ def _with_streak(brain: Brain, state: PairState, trade: TradeId, net: Decimal) -
 
 def _place_exits(brain: Brain) -> None:
     """Every wanted exit that may be tried now; they may use the reserve above the cap."""
-    if brain.run_state == "halted":
-        return
     limit = open_orders_limit(brain.settings)
     for live in list(brain.registry.wanted.values()):
-        if live.parked or live.role == "recovery" or live.retry_at > brain.now:
-            continue
-        if live.slot_id in brain.removing:
+        if not brain.may_place(live) or live.retry_at > brain.now:
             continue
         if brain.registry.resting >= limit:
             live.retry_at = brain.now + 30.0
