@@ -1,0 +1,130 @@
+"""The engine in its own thread: commands, a disk that fails, stopping and going on."""
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+
+from gridbot.core.records import Command
+from gridbot.core.settings import Settings
+from gridbot.engine.disk import Disk
+from gridbot.engine.runner import Runner
+from tests.simulation.harness import settings_with
+
+SETTINGS = settings_with(
+    slots={"initial_slots": 3, "initial_sticky_ratio": D("0.5")},
+    sim={"speed": D(3600), "volatility": D("0.3")},
+)
+
+
+class FillingDisk(Disk):
+    """A disk that is full whenever a test says so."""
+
+    full = False
+
+    def os_write(self, fd: int, data: memoryview) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().os_write(fd, data)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Runner]]:
+    runners: list[Runner] = []
+
+    def begin(settings: Settings = SETTINGS, disk: Disk | None = None) -> Runner:
+        runner = Runner(settings, tmp_path / "data", disk=disk)
+        runner.start()
+        runners.append(runner)
+        return runner
+
+    yield begin
+    for runner in runners:
+        runner.close()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def state_of(runner: Runner) -> str:
+    status = runner.status()
+    assert status is not None
+    return status.engine.state
+
+
+def test_commands_are_answered_and_seen_in_the_status(start: Callable[..., Runner]) -> None:
+    runner = start()
+    ack = runner.send("add", {"kind": "cycle", "alias": "heron"}).result(10)
+    assert (ack.ok, ack.message[:16]) == (True, "slot 4 cycle add")
+    status = runner.status()
+    assert status is not None
+    assert [(slot.alias, slot.kind) for slot in status.slots][-1] == ("heron", "cycle")
+    assert runner.send("pause").result(10).ok
+    assert state_of(runner) == "paused"
+    again = runner.send("pause").result(10)
+    assert (again.ok, again.code, again.message) == (False, "E20", "already paused")
+    assert runner.send("dance").result(10).message == 'no action "dance"'
+
+
+def test_a_command_sent_twice_acts_once(start: Callable[..., Runner]) -> None:
+    runner = start()
+    assert runner._open is not None
+    brain = runner._open.engine.brain
+    twice = Command("same-id", 0.0, "tui", "add", {"kind": "sticky"})
+    with runner._guard:
+        runner._inbox += [twice, twice]
+    runner._nudge()
+    wait_for(lambda: "same-id" in brain.acked)
+    wait_for(lambda: len((runner.status() or pytest.fail("no status")).slots) == 4)
+    assert runner.send("resume_slot", {"slot": 5}).result(10).code == "E30"
+
+
+def test_a_full_disk_halts_in_sight_and_resume_reads_the_directory_again(
+    start: Callable[..., Runner],
+) -> None:
+    disk = FillingDisk()
+    runner = start(disk=disk)
+    wait_for(lambda: bool(runner.ledger(None, 5)))
+    disk.full = True
+    wait_for(lambda: state_of(runner) == "halted")
+    status = runner.status()
+    assert status is not None
+    assert "No space left on device" in status.engine.reason
+    refused = runner.send("add").result(10)
+    assert (refused.ok, refused.code) == (False, "E22")
+    disk.full = False
+    assert runner.send("resume").result(10).ok
+    wait_for(lambda: state_of(runner) == "running")
+    assert runner.send("add").result(10).ok
+
+
+def test_stopping_saves_and_the_next_start_goes_on(start: Callable[..., Runner]) -> None:
+    first = start()
+    wait_for(lambda: any(slot.orders for slot in (first.status() or pytest.fail("")).slots))
+    first.close()
+    assert first.finished.is_set()
+    assert not first.failure
+    assert not first.send("pause").result(1).ok
+    left = first.status()
+    second = start()
+    found = second.status()
+    assert left is not None
+    assert found is not None
+    assert found.at >= left.at
+    assert {slot.id for slot in found.slots} == {slot.id for slot in left.slots}
+    assert second.events(0) == sorted(second.events(0), key=lambda event: event.id)
+
+
+def test_events_tell_what_happened_in_words(start: Callable[..., Runner]) -> None:
+    runner = start()
+    wait_for(lambda: any(event.kind == "entry_filled" for event in runner.events(0)))
+    filled = next(event for event in runner.events(0) if event.kind == "entry_filled")
+    assert f"slot {filled.slot}.{filled.trade}" in filled.text
+    assert "entry filled" in filled.text
