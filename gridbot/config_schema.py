@@ -5,17 +5,18 @@ A row joins the type and default of a core Settings field with its help, unit an
 sentence naming what is allowed, masking, the settings page and the example file.
 """
 
+import operator
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from gridbot.core.numbers import NumberError, check_decimal, parse_decimal, plain
+from gridbot.core.numbers import NumberError, parse_decimal, plain
 from gridbot.core.settings import Settings
 
 Value = Decimal | int | float | bool | str | None
@@ -24,6 +25,12 @@ MASK = "***"
 TEXT_SHOWN_MAX = 60
 TRUE_FALSE = {"true": True, "yes": True, "on": True, "1": True}
 TRUE_FALSE |= {"false": False, "no": False, "off": False, "0": False}
+BOUNDS = {
+    "min": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "max": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
 
 _SECRET_NAME = re.compile("key|secret|token|password|passphrase", re.IGNORECASE)
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/=_.~-]{24,}")
@@ -40,31 +47,30 @@ class Refused(ValueError):
 class Row(msgspec.Struct, frozen=True):
     """One setting. ``unset`` is what happens without a value, empty where there is always one."""
 
-    key: str
+    section: str
+    name: str
     number: type | None
     choices: tuple[str, ...]
     default: Value
+    bounds: dict[str, Decimal]
     help: str
     unit: str = ""
-    min: Decimal | None = None
-    max: Decimal | None = None
-    above: Decimal | None = None
-    below: Decimal | None = None
     format: str = ""
     unset: str = ""
     example: object = None
 
     @property
-    def section(self) -> str:
-        return self.key.split(".")[0]
-
-    @property
-    def name(self) -> str:
-        return self.key.split(".")[1]
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
 
     @property
     def env_name(self) -> str:
-        return "GRIDBOT_" + self.key.replace(".", "_").upper()
+        return f"GRIDBOT_{self.section}_{self.name}".upper()
+
+    @property
+    def private(self) -> bool:
+        """Withheld from the engine, which writes its settings to disk: secrets and places."""
+        return self.format in ("path", "url") or is_secret_name(self.name)
 
 
 @cache
@@ -74,32 +80,32 @@ def _data() -> dict[str, typing.Any]:
 
 
 @cache
-def rows() -> Mapping[str, Row]:
-    """Every setting by "section.key", in the order of the Settings structs."""
-    defaults, result = Settings(), {}
-    for section, struct in typing.get_type_hints(Settings).items():
-        for name, hint in typing.get_type_hints(struct).items():
-            default = getattr(getattr(defaults, section), name)
-            result[f"{section}.{name}"] = _row(section, name, hint, default)
-    return result
-
-
-def _row(section: str, name: str, hint: typing.Any, default: Value) -> Row:
-    parts = [hint] if typing.get_origin(hint) is typing.Literal else typing.get_args(hint) or [hint]
-    words = [p for part in parts for p in typing.get_args(part)]
-    number = next((t for t in (bool, int, float, Decimal) if t in parts), None)
-    about = dict(_data()[section][name])
-    for bound in {"min", "max", "above", "below"} & set(about):
-        about[bound] = Decimal(about[bound])
-    return Row(f"{section}.{name}", number, tuple(words), default, **about)
-
-
 def sections() -> Mapping[str, list[Row]]:
-    """The rows of each section, in order."""
-    result: dict[str, list[Row]] = {}
-    for row in rows().values():
-        result.setdefault(row.section, []).append(row)
-    return result
+    """The rows of each section, in the order of the Settings structs."""
+    return {
+        section: [_row(section, struct, *field) for field in typing.get_type_hints(struct).items()]
+        for section, struct in typing.get_type_hints(Settings).items()
+    }
+
+
+@cache
+def rows() -> Mapping[str, Row]:
+    """Every setting by "section.key", in the same order."""
+    return {row.key: row for members in sections().values() for row in members}
+
+
+def _row(section: str, struct: type, name: str, hint: typing.Any) -> Row:
+    parts = _leaves(hint)
+    number = next((kind for kind in (bool, int, float, Decimal) if kind in parts), None)
+    words = tuple(part for part in parts if isinstance(part, str))
+    about = dict(_data()[section][name])
+    bounds = {bound: Decimal(about.pop(bound)) for bound in BOUNDS if bound in about}
+    return Row(section, name, number, words, getattr(struct(), name), bounds, **about)
+
+
+def _leaves(hint: typing.Any) -> list[typing.Any]:
+    parts = typing.get_args(hint)
+    return [leaf for part in parts for leaf in _leaves(part)] if parts else [hint]
 
 
 # ---- what is accepted
@@ -110,55 +116,39 @@ def convert(row: Row, raw: object, from_text: bool = False) -> Value:
 
     An empty text takes an optional setting back to "not set".
     """
+    value: Value = None
+    counts = row.number in (int, float, Decimal)
     if isinstance(raw, str) and not isinstance(raw, TomlFloat):
-        text = raw.strip()
+        text, form = raw.strip(), row.format and _data()["formats"][row.format]["pattern"]
         if not text and row.unset:
             return None
-        if text in row.choices:
+        if text in row.choices or (form and re.fullmatch(form, text)):
             return text
-        if from_text and row.number is bool and text.lower() in TRUE_FALSE:
-            return TRUE_FALSE[text.lower()]
-        if row.format and re.fullmatch(_data()["formats"][row.format]["pattern"], text):
-            return text
-    if row.number is bool and isinstance(raw, bool):
-        return raw
-    if row.number in (int, float, Decimal):
-        return _number(row, raw, from_text)
-    raise Refused(f"must be {allowed(row)}")
-
-
-def _number(row: Row, raw: object, from_text: bool) -> Value:
-    refused = Refused(f"must be {allowed(row)}")
-    if isinstance(raw, bool) or not isinstance(raw, int | str):
-        raise refused
-    if isinstance(raw, str) and not isinstance(raw, TomlFloat):
-        if re.fullmatch(r"\s*[+-]?\d*,\d+\s*", raw):
-            raise Refused(f"use a dot: {raw.strip().replace(',', '.')}")
-        if not from_text and row.number is not Decimal:
+        if counts and re.fullmatch(r"[+-]?\d*,\d+", text):
+            raise Refused(f"use a dot: {text.replace(',', '.')}")
+        if row.number in (int, float) and not from_text:
             raise Refused(f"must be {allowed(row)}, without quotes")
-    if row.number is int and not re.fullmatch(r"\s*[+-]?[0-9_]+\s*", _digits(raw)):
-        raise refused
+        if row.number is bool and from_text:
+            value = TRUE_FALSE.get(text.lower())
+    if isinstance(raw, bool):
+        value = raw if row.number is bool else None
+    elif counts and isinstance(raw, int | str):
+        value = _number(row, raw)
+    if value is None:
+        raise Refused(f"must be {allowed(row)}")
+    return value
+
+
+def _number(row: Row, raw: int | str) -> Value:
+    if row.number is int and isinstance(raw, str) and not re.fullmatch(r"\s*[+-]?[0-9_]+\s*", raw):
+        return None
     try:
-        value = check_decimal(parse_decimal(raw))
+        value = parse_decimal(raw)
     except NumberError:
-        raise refused from None
-    if not _in_range(row, value):
-        raise refused
+        return None
+    if not all(BOUNDS[name][1](value, bound) for name, bound in row.bounds.items()):
+        return None
     return value if row.number is Decimal else int(value) if row.number is int else float(value)
-
-
-def _digits(raw: int | str) -> str:
-    # Python refuses to print integers of thousands of digits, which TOML can write in hexadecimal.
-    return raw if isinstance(raw, str) else str(raw) if abs(raw) < 10**19 else "too long"
-
-
-def _in_range(row: Row, value: Decimal) -> bool:
-    return (
-        (row.min is None or value >= row.min)
-        and (row.max is None or value <= row.max)
-        and (row.above is None or value > row.above)
-        and (row.below is None or value < row.below)
-    )
 
 
 def allowed(row: Row, unit: bool = True) -> str:
@@ -166,16 +156,14 @@ def allowed(row: Row, unit: bool = True) -> str:
     if row.number is bool:
         return "true or false"
     if row.number is None:
-        if row.choices:
-            return "one of " + ", ".join(row.choices)
-        return str(_data()["formats"][row.format]["help"])
-    bounds = {"at least": row.min, "above": row.above, "at most": row.max, "below": row.below}
-    limits = [f"{word} {plain(bound)}" for word, bound in bounds.items() if bound is not None]
-    if row.min is not None and row.max is not None:
-        limits = [f"from {plain(row.min)} to {plain(row.max)}"]
+        words = "one of " + ", ".join(row.choices)
+        return words if row.choices else str(_data()["formats"][row.format]["help"])
+    limits = " and ".join(f"{BOUNDS[name][0]} {plain(bound)}" for name, bound in row.bounds.items())
+    if {"min", "max"} <= row.bounds.keys():
+        limits = f"from {plain(row.bounds['min'])} to {plain(row.bounds['max'])}"
     kind = "a whole number" if row.number is int else "a number"
-    text = f"{kind} {' and '.join(limits)}" + (f" ({row.unit})" if unit and row.unit else "")
-    return text + "".join(f' or "{word}"' for word in row.choices)
+    measured = f" ({row.unit})" if unit and row.unit else ""
+    return f"{kind} {limits}{measured}" + "".join(f' or "{word}"' for word in row.choices)
 
 
 # ---- what is shown
@@ -204,11 +192,12 @@ def shown_raw(key: str, raw: object) -> str:
     if is_secret_name(key):
         return MASK
     if isinstance(raw, bool):
-        return str(raw).lower()
-    if isinstance(raw, TomlFloat | int):
-        return masked(_digits(raw))
+        return _figure(raw)
+    if isinstance(raw, int):
+        # Python refuses to print integers of thousands of digits, which hexadecimal TOML can hold.
+        return str(raw) if abs(raw) < 10**19 else "too long"
     if isinstance(raw, str):
-        return f'"{masked(raw)}"'
+        return masked(raw) if isinstance(raw, TomlFloat) else f'"{masked(raw)}"'
     return "a table" if isinstance(raw, dict) else "a list" if isinstance(raw, list) else "a date"
 
 
@@ -218,14 +207,19 @@ def shown(row: Row, value: Value) -> str:
         return f"not set ({row.unset})"
     if is_secret_name(row.key):
         return MASK
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, float):
-        return plain(Decimal(repr(value)))
-    text = str(value)
-    return text if row.format == "path" else masked(text)
+    if isinstance(value, str):
+        return value if row.format == "path" else masked(value)
+    return _figure(value)
+
+
+def _figure(value: bool | float | Decimal) -> str:
+    return str(value).lower() if isinstance(value, bool) else plain(Decimal(str(value)))
+
+
+def columns(table: Sequence[tuple[str, ...]]) -> list[str]:
+    """The lines of a table, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
 
 
 # ---- pages generated from the rows
@@ -233,39 +227,25 @@ def shown(row: Row, value: Value) -> str:
 
 def example_toml() -> str:
     """The example file: every key with its meaning, and its default behind a ``#``."""
-    lines = ["# gridbot configuration: remove the # in front of a key and change its value."]
-    lines += ["# Check it with: gridbot config check --config FILE", ""]
-    for section, members in sections().items():
-        lines += [f"# {_data()[section]['about']}", f"[{section}]"]
-        for row in members:
-            lines.append(f"# {row.help} Allowed: {allowed(row)}.{_not_set(row)}")
-            # A blank after the # marks an example that is not the default.
-            mark = "#" if row.default is not None else "# "
-            lines.append(f"{mark}{row.name} = {_toml(row)}")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _not_set(row: Row) -> str:
-    return f" Not set: {row.unset}." if row.unset else ""
-
-
-def _toml(row: Row) -> str:
-    value = row.example if row.default is None else row.default
-    if isinstance(value, str):
-        return f'"{value}"'
-    return str(value).lower() if isinstance(value, bool) else plain(Decimal(str(value)))
+    return _page("example")
 
 
 def settings_markdown() -> str:
     """docs/SETTINGS.md: every setting with default, range and meaning."""
-    lines = ["# Settings", "", _data()["preface"].strip(), ""]
+    return _page("markdown")
+
+
+def _page(name: str) -> str:
+    page = _data()["pages"][name]
+    text: str = page["start"]
     for section, members in sections().items():
-        lines += [f"## {section}", "", _data()[section]["about"], ""]
-        lines += ["| key | default | unit | allowed | meaning |", "|---|---|---|---|---|"]
+        text += page["section"].format(section=section, about=_data()[section]["about"])
         for row in members:
-            default = f"`{_toml(row)}`" if row.default is not None else shown(row, None)
-            cells = (f"`{row.name}`", default, row.unit, allowed(row, unit=False), row.help)
-            lines.append("| " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
+            kind, limits = "unset" if row.default is None else "row", allowed(row, unit=False)
+            text += page[kind].format(row=row, toml=_toml(row), allowed=allowed(row), limits=limits)
+    return text
+
+
+def _toml(row: Row) -> str:
+    value: typing.Any = row.example if row.default is None else row.default
+    return f'"{value}"' if isinstance(value, str) else _figure(value)

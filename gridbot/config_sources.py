@@ -1,16 +1,15 @@
 """Reading the three places settings come from: TOML file, environment, command-line flags.
 
-Each reader answers with what was given and where, and adds one line per problem to the list it is
-handed instead of stopping at the first. Values of keys nobody knows are never repeated: a misspelt
-credential would be among them.
+Each reader yields what was given and where, and a line of text for each problem instead of stopping
+at the first. Values of keys nobody knows are never repeated: a misspelt credential would be among
+them.
 """
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from gridbot.config_schema import TomlFloat, is_secret_name, masked, rows, sections
 
@@ -28,7 +27,7 @@ _SYNTAX_HINTS = {
 }
 
 
-class Given(msgspec.Struct, frozen=True):
+class Given(NamedTuple):
     """A value somebody set. ``from_text``: the source knows no types, so text is converted."""
 
     key: str
@@ -37,82 +36,62 @@ class Given(msgspec.Struct, frozen=True):
     from_text: bool
 
 
-def read_file(path: Path, required_by: str | None, problems: list[str]) -> list[Given] | None:
-    """What the TOML file at ``path`` sets; None if it is not there and nobody asked for it."""
+def read_file(path: Path, required_by: str | None) -> Iterator[Given | str]:
+    """What the TOML file at ``path`` sets; it may be missing if nobody asked for it."""
     try:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
+        if len(content) > FILE_BYTES_MAX:
+            yield f"file {path}: larger than {FILE_BYTES_MAX} bytes; not a configuration"
+            return
+        text = content.decode("utf-8-sig")
+        document = tomllib.loads(text, parse_float=TomlFloat)
     except (FileNotFoundError, NotADirectoryError):
         if required_by is not None:
-            problems.append(f"{required_by}: no such file: {path}")
-            return []
-        return None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        problems.append(f"file {path}: cannot be read: {reason}")
-        return []
-    return _parse_file(path, content, problems)
-
-
-def _parse_file(path: Path, content: bytes, problems: list[str]) -> list[Given]:
-    if len(content) > FILE_BYTES_MAX:
-        problems.append(f"file {path}: larger than {FILE_BYTES_MAX} bytes; not a configuration")
-        return []
-    try:
-        text = content.decode("utf-8-sig")
+            yield f"{required_by}: no such file: {path}"
+    except OSError as error:
+        yield f"file {path}: cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problems.append(f"file {path}:{line}: not UTF-8 text; save the file as UTF-8")
-        return []
-    try:
-        document = tomllib.loads(text, parse_float=TomlFloat)
+        line = error.object.count(b"\n", 0, error.start) + 1
+        yield f"file {path}:{line}: not UTF-8 text; save the file as UTF-8"
     except (ValueError, RecursionError) as error:
-        problems.append(_syntax_problem(path, text, error))
-        return []
-    return _flatten(document, path, _key_lines(text), problems)
+        yield f"file {path}:{_syntax_problem(str(error), text)}"
+    else:
+        yield from _flatten(document, path, _key_lines(text))
 
 
-def _syntax_problem(path: Path, text: str, error: Exception) -> str:
-    found = _SYNTAX_PLACE.fullmatch(str(error))
+def _syntax_problem(message: str, text: str) -> str:
+    found = _SYNTAX_PLACE.fullmatch(message)
     if found is None:
-        return f"file {path}: not valid TOML: {masked(str(error))}"
-    line = int(found[2]) if found[2] else text.rstrip("\n").count("\n") + 1
-    return (
-        f"file {path}:{line}: not valid TOML: {masked(found[1])}{_SYNTAX_HINTS.get(found[1], '')}"
-    )
+        return f" not valid TOML: {masked(message)}"
+    line = found[2] or text.rstrip("\n").count("\n") + 1
+    return f"{line}: not valid TOML: {masked(found[1])}{_SYNTAX_HINTS.get(found[1], '')}"
 
 
-def _flatten(
-    document: Mapping[str, object], path: Path, lines: Lines, problems: list[str]
-) -> list[Given]:
-    given = []
+def _flatten(document: dict[str, object], path: Path, lines: Lines) -> Iterator[Given | str]:
     for section, table in document.items():
-        origin = f"file {path}:{lines.get((section,), 1)}"
+        start = lines.get((section,), 1)
         if section not in sections():
-            problems.append(f"{origin}: {_unknown_section(section, table)}")
+            yield f"file {path}:{start}: {_unknown_section(section, table)}"
         elif not isinstance(table, dict):
-            problems.append(f"{origin}: {section} is a section: put [{section}] above its keys")
+            yield f"file {path}:{start}: {section} is a section: put [{section}] above its keys"
         else:
             for name, raw in table.items():
-                line = lines.get((section, name)) or lines.get((section,), 1)
-                found = Given(f"{section}.{name}", raw, f"file {path}:{line}", False)
-                if found.key in rows():
-                    given.append(found)
-                else:
-                    problems.append(f"{found.origin}: {_unknown_key(section, name)}")
-    return given
+                origin = f"file {path}:{lines.get((section, name), start)}"
+                key = f"{section}.{name}"
+                known = key in rows()
+                yield Given(key, raw, origin, False) if known else f"{origin}: {_unknown_key(key)}"
 
 
 def _unknown_section(name: str, value: object) -> str:
     if not isinstance(value, dict):
-        return f"{masked(name)} stands outside a section{_hint(_similar_key('', name), name)}"
+        return f"{masked(name)} stands outside a section{_hint(_similar_key(name), name)}"
     near = _closest(name, sections())
     return f"[{masked(name)}] is no section{_hint(near and f'[{near}]', name, *value)}"
 
 
-def _unknown_key(section: str, name: str) -> str:
-    key = f"{section}.{name}".strip(".")
-    return f"{masked(key)} is no setting{_hint(_similar_key(section, name), name)}"
+def _unknown_key(key: str) -> str:
+    return f"{masked(key)} is no setting{_hint(_similar_key(key), key)}"
 
 
 def _hint(guess: str | None, *names: str) -> str:
@@ -121,12 +100,13 @@ def _hint(guess: str | None, *names: str) -> str:
     return f"; did you mean {guess}?" if guess else ""
 
 
-def _similar_key(section: str, name: str) -> str | None:
-    moved = [key for key, row in rows().items() if row.name == name.lower()]
+def _similar_key(key: str) -> str | None:
+    section, _, name = key.rpartition(".")
+    moved = [row.key for row in rows().values() if row.name == name.lower()]
     if moved:
         return moved[0]
-    near = _closest(name, [row.name for row in rows().values() if row.section == section])
-    return f"{section}.{near}" if near else _closest(f"{section}.{name}".strip("."), rows())
+    near = _closest(name, [row.name for row in sections().get(section, [])])
+    return f"{section}.{near}" if near else _closest(key, rows())
 
 
 def _closest(word: str, words: Iterable[str]) -> str | None:
@@ -157,28 +137,27 @@ def _key_path(text: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in text.split("."))
 
 
-def read_env(env: Mapping[str, str], problems: list[str]) -> list[Given]:
+def read_env(env: Mapping[str, str]) -> Iterator[Given | str]:
     """What GRIDBOT_<SECTION>_<KEY> variables set; any other GRIDBOT_ variable is a problem."""
     names = {row.env_name: key for key, row in rows().items()}
-    given = []
     for variable in sorted(name for name in env if name.startswith(ENV_PREFIX)):
         if variable in names:
-            given.append(Given(names[variable], env[variable], f"env {variable}", True))
+            yield Given(names[variable], env[variable], f"env {variable}", True)
         elif variable != ENV_CONFIG:
-            guess = _closest(variable, [*names, ENV_CONFIG])
             credential = next((c for c in CREDENTIALS if variable.endswith(c[6:])), None)
-            hint = _hint(credential or guess)
-            problems.append(f"env {masked(variable)}: names no setting{hint}")
-    return given
+            hint = _hint(credential or _closest(variable, [*names, ENV_CONFIG]))
+            yield f"env {masked(variable)}: names no setting{hint}"
 
 
-def read_flags(overrides: Sequence[tuple[str, str]], problems: list[str]) -> list[Given]:
-    """What ``--set section.key=value`` flags set; the last one of a key counts."""
-    given = []
+def read_flags(
+    overrides: Iterable[tuple[str, str]], typed: Mapping[str, str]
+) -> Iterator[Given | str]:
+    """What ``--set section.key=value`` sets; the last one of a key counts.
+
+    ``typed`` names the flags that stand for --set and a key, by their keys.
+    """
     for key, text in overrides:
         if key in rows():
-            given.append(Given(key, text, f"flag --set {key}", True))
+            yield Given(key, text, f"flag {typed.get(key, f'--set {key}')}", True)
         else:
-            section, _, name = key.rpartition(".")
-            problems.append(f"flag --set: {_unknown_key(section, name)}")
-    return given
+            yield f"flag --set: {_unknown_key(key)}"

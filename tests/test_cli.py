@@ -606,13 +606,22 @@ def test_a_reader_that_leaves_early_sees_no_traceback(traded: Path) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_no_secret_reaches_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words", [("run", "--headless", "--cycles", 2), ("simulate", "--hours", 1)], ids=lambda w: w[0]
+)
+def test_no_secret_reaches_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...]
+) -> None:
     for name in ("GRIDBOT_PERSISTENCE_SUPABASE_KEY", "KRAKEN_API_KEY", "KRAKEN_API_SECRET"):
         monkeypatch.setenv(name, "hunter2-hunter2")
-    place = tmp_path / "data"
-    ran = process("run", "--headless", "--cycles", 2, "--data-dir", place)
+    file, place = tmp_path / "own.toml", tmp_path / "data"
+    file.write_text('[persistence]\nsupabase_url = "https://me:hunter2@example.org"\n')
+    ran = process(*words, "--config", file, "--data-dir", place)
     assert ran.code == 0, ran.err
-    files = [file for file in place.iterdir() if file.is_file()]
+    files = [file for file in place.rglob("*") if file.is_file()]
     assert {"state.json", "ledger.jsonl", "identity.json"} <= {file.name for file in files}
-    assert not any(b"hunter2" in file.read_bytes() for file in files)
+    written = b"".join(file.read_bytes() for file in files)
+    assert b"initial_slots" in written, "the settings themselves are there"
+    for hidden in ("hunter2", "example.org", str(tmp_path)):
+        assert hidden.encode() not in written
     assert "hunter2" not in ran.out + ran.err

@@ -11,6 +11,7 @@ import pytest
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gridbot.config import (
     ConfigError,
@@ -68,7 +69,7 @@ def test_every_setting_has_a_row_and_every_row_a_setting() -> None:
     described = {
         f"{section}.{name}"
         for section, members in data.items()
-        if section not in ("preface", "formats")
+        if section not in ("pages", "formats")
         for name in members
         if name != "about"
     }
@@ -229,6 +230,7 @@ def test_a_byte_order_mark_is_forgiven(path: Path) -> None:
         ("tui.fps", '"3"', '"3": must be a whole number from 0 to 30, without quotes'),
         ("cycle.write_off", "1", "1: must be true or false"),
         ("cycle.write_off", '"true"', '"true": must be true or false'),
+        ("cycle.write_off", '"0,2"', '"0,2": must be true or false'),
         ("exchange.tier", '"gold"', '"gold": must be one of starter, intermediate, pro'),
         ("exchange.pair", '"BTC-USD"', '"BTC-USD": must be a pair such as "BTC/USD"'),
         ("exchange.pair", "5", '5: must be a pair such as "BTC/USD"'),
@@ -494,11 +496,13 @@ def valid_values(row: Row) -> st.SearchStrategy[object]:
         return words | st.sampled_from(TEXTS.get(row.format, row.choices))
     if row.number is bool:
         return st.booleans()
-    low, high = CALM.get(row.key, (row.min, row.max or row.below or 10**9))
+    limits = row.bounds
+    high = limits.get("max") or limits.get("below") or 10**9
+    low, high = CALM.get(row.key, (limits.get("min"), high))
     if row.number is int:
         return st.integers(int(low or 0), int(high))
-    low = row.above + D("0.001") if low is None and row.above is not None else low
-    high = high - D("0.001") if row.below is not None and row.key not in CALM else high
+    low = limits["above"] + D("0.001") if low is None and "above" in limits else low
+    high = high - D("0.001") if "below" in limits and row.key not in CALM else high
     numbers = st.decimals(low, high, places=3, allow_nan=False, allow_infinity=False)
     return words | (numbers.map(float) if row.number is float else numbers)
 
@@ -525,9 +529,11 @@ def test_any_valid_values_load_back_equal_from_file_environment_and_flags(
     for config in (load(path, {}), load(None, env), load(None, {}, flags)):
         for key, value in values.items():
             section, name = key.split(".")
-            found = getattr(getattr(config.settings, section), name)
+            found = config.values[key]
             assert (found, type(found)) == (value, type(value)), key
             assert config.origins[key] != "default"
+            for_engine = getattr(getattr(config.settings, section), name)
+            assert for_engine == (None if rows()[key].private else value), key
 
 
 FRAGMENTS = st.sampled_from(
@@ -589,6 +595,21 @@ def test_a_pasted_secret_is_in_no_message(
 def test_a_short_misspelt_secret_is_not_repeated_either(path: Path) -> None:
     text = '[persistence]\npasword = "hunter2"\nsupabase_key = "hunter2 "\n[hunt]\ner = "hunter2"'
     assert "hunter2" not in "".join(file_problems(path, text))
+
+
+def test_the_engine_gets_no_secret_and_no_place() -> None:
+    private = {row.key for row in rows().values() if row.private}
+    assert private == {f"persistence.{n}" for n in ("data_dir", "supabase_url", "supabase_key")}
+    config = load(None, {}, [(key, "https://hunter2") for key in private])
+    assert "hunter2" not in repr(config.settings)
+    assert config.values["persistence.supabase_key"] == "https://hunter2"
+
+
+def test_a_new_setting_that_sounds_secret_is_withheld_by_itself() -> None:
+    row = rows()["persistence.ledger_file"]
+    assert not row.private
+    assert replace(row, name="bot_token").private
+    assert replace(row, format="url").private
 
 
 def test_show_hides_secrets_and_tells_whether_credentials_are_set(path: Path) -> None:

@@ -1,1 +1,6 @@
-"""What each command does. ``cli`` imports these when they are needed, never before."""
+"""What each command does and says. ``cli`` imports its parts when they are needed, never before."""
+
+import tomllib
+from pathlib import Path
+
+TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))

@@ -1,34 +1,36 @@
 """What the options of a command line chose, and the configuration that comes of it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # reading the schema takes time that `--help` does not have
     from gridbot.config import LoadedConfig
 
+# The options that are nothing but a shorter way to write --set.
+KEYS = {
+    "data_dir": "persistence.data_dir",
+    "profile": "run.profile",
+    "seed": "sim.seed",
+    "sticky_ratio": "slots.initial_sticky_ratio",
+    "pair": "exchange.pair",
+}
+
 
 class Choices(NamedTuple):
-    """The configuration file asked for, and settings given by flags as (flag, key, value)."""
+    """The configuration file asked for, what --set gave, and the texts of the options in KEYS."""
 
-    config: Path | None = None
-    flags: tuple[tuple[str, str, str], ...] = ()
-
-    def also(self, flag: str, key: str, value: str | None) -> "Choices":
-        """These choices and one more; nothing more if ``value`` is None."""
-        return self if value is None else self._replace(flags=(*self.flags, (flag, key, value)))
+    config: Path | None
+    settings: tuple[tuple[str, str], ...]
+    options: Mapping[str, str]
 
     def load(self) -> "LoadedConfig":
-        """The configuration; raises ConfigError, its lines naming the flags as they were typed."""
-        from gridbot.config import ConfigError, load
+        """The configuration, in exact arithmetic; ConfigError names the options as typed."""
+        from gridbot.config import load
+        from gridbot.core.numbers import use_exact_arithmetic
 
-        try:
-            return load(self.config, os.environ, [(key, value) for _, key, value in self.flags])
-        except ConfigError as error:
-            raise ConfigError([self._as_typed(line) for line in error.problems]) from None
-
-    def _as_typed(self, line: str) -> str:
-        for flag, key, _ in self.flags:
-            if flag != "--set":
-                line = line.replace(f"flag --set {key}", f"flag {flag}")
-        return line
+        use_exact_arithmetic()
+        typed = {KEYS[name]: f"--{name.replace('_', '-')}" for name in self.options}
+        given = [(KEYS[name], text) for name, text in self.options.items()]
+        return load(self.config, os.environ, [*self.settings, *given], typed)

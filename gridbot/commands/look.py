@@ -1,5 +1,6 @@
-"""``gridbot status`` and ``gridbot ledger``: reading what an engine does or did, for people."""
+"""``gridbot status``, ``ledger`` and ``config``: what an engine did or would do, for people."""
 
+import os
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,32 +9,39 @@ import click
 import msgspec
 
 from gridbot.commands.choices import Choices
-from gridbot.core.numbers import plain, use_exact_arithmetic
+from gridbot.config import render_check, render_show
+from gridbot.config_schema import columns
+from gridbot.core.numbers import plain
 from gridbot.core.records import LedgerEntry
 from gridbot.core.verify import VerifyReport
+from gridbot.engine import inspect
 from gridbot.engine.directory import DataDirectory
-from gridbot.engine.inspect import ledger_tail, read_status
-from gridbot.engine.inspect import verify_ledger as verify
 from gridbot.engine.status import SlotStatus, Status
 
-Table = list[tuple[str, ...]]
+
+def check_config(choices: Choices) -> None:
+    """Print that the configuration is good, and what it amounts to."""
+    print(render_check(choices.load()))
+
+
+def show_config(choices: Choices) -> None:
+    """Print every setting with its origin."""
+    print(render_show(choices.load(), os.environ))
 
 
 def show_status(choices: Choices, as_json: bool) -> None:
     """Print the status, as text or as one JSON object."""
-    use_exact_arithmetic()
     loaded = choices.load()
-    status, notes = read_status(loaded.data_dir, loaded.settings.persistence)
+    status, notes = inspect.read_status(loaded.data_dir, loaded.settings.persistence)
     _note(notes)
     print(msgspec.json.encode(status).decode() if as_json else status_text(status))
 
 
 def verify_ledger(choices: Choices) -> None:
     """Print what the ledger proves; ends the command with exit code 1 at a bad line."""
-    use_exact_arithmetic()
     loaded = choices.load()
     path, names = loaded.data_dir, loaded.settings.persistence
-    report, notes = verify(path, names)
+    report, notes = inspect.verify_ledger(path, names)
     identity = DataDirectory.inspect(path).identity
     print(verify_text(report, identity.pair if identity else "BASE/QUOTE"))
     _note([*notes, *report.notes])
@@ -45,7 +53,7 @@ def verify_ledger(choices: Choices) -> None:
 def show_ledger(choices: Choices, slot: int | None, count: int, as_json: bool) -> None:
     """Print the newest entries, as a table or as JSON lines."""
     loaded = choices.load()
-    entries = ledger_tail(loaded.data_dir, loaded.settings.persistence, slot, count)
+    entries = inspect.ledger_tail(loaded.data_dir, loaded.settings.persistence, slot, count)
     if as_json:
         for entry in entries:
             print(msgspec.json.encode(entry).decode())
@@ -59,35 +67,33 @@ def status_text(status: Status) -> str:
     process = f", process {engine.pid}" if engine.pid else ""
     reason = f" ({engine.reason})" if engine.reason else ""
     price = "none yet" if status.price.mid is None else plain(status.price.mid)
-    balances = ", ".join(
+    balances = [
         f"{plain(one.total)} {asset} ({plain(one.held)} held)"
         for asset, one in status.balances.items()
-    )
+    ]
     waiting = sum(bool(slot.waiting) for slot in status.slots)
-    lines = [
+    head = ("slot", "name", "kind", "phase", "orders", "trips", "realised", "open", "waiting")
+    return "\n".join([
         f"engine    {engine.state}{reason}{process}",
         f"market    {pair.name}, mode {status.mode}, price {price} at {_utc(status.price.at)}",
-        f"profit    {_money(profit.realised)} realised, {_money(profit.write_offs)} write-offs, "
-        f"{_money(profit.unrealised)} unrealised, {_money(profit.fees)} fees ({pair.quote})",
-        f"balances  {balances}",
+        f"profit    {profit.realised:.2f} realised, {profit.write_offs:.2f} write-offs, "
+        f"{profit.unrealised:.2f} unrealised, {profit.fees:.2f} fees ({pair.quote})",
+        f"balances  {', '.join(balances)}",
         f"orders    {bank.used} of {bank.cap}, band {bank.band}",
         f"slots     {len(status.slots)}, {waiting} with a waiting trade",
         *(f"alarm     {alarm.text}" for alarm in status.alarms),
-    ]
-    head = ("slot", "name", "kind", "phase", "orders", "trips", "realised", "open", "waiting")
-    return "\n".join([*lines, "", *_columns([head, *map(_slot_row, status.slots)])])
+        "",
+        *columns([head, *map(_slot_row, status.slots)]),
+    ])  # fmt: skip
 
 
 def _slot_row(slot: SlotStatus) -> tuple[str, ...]:
-    waiting = "; ".join(
-        f"{wait.trade}: {wait.reason}" + (f" {wait.text}" if wait.text else "")
-        for wait in slot.waiting
-    )
+    waiting = (f"{wait.trade}: {wait.reason} {wait.text}".rstrip() for wait in slot.waiting)
     flag = " paused" * slot.paused + " quarantined" * bool(slot.quarantined)
     orders, trips = len(slot.orders) + len(slot.recoveries), slot.round_trips
     return (
         str(slot.id), slot.alias or "-", slot.kind, slot.phase + flag, str(orders), str(trips),
-        _money(slot.realised), _money(slot.unrealised), waiting or "-",
+        f"{slot.realised:.2f}", f"{slot.unrealised:.2f}", "; ".join(waiting) or "-",
     )  # fmt: skip
 
 
@@ -118,19 +124,7 @@ def ledger_text(entries: list[LedgerEntry]) -> str:
         )
         for e in entries
     ]  # fmt: skip
-    return "\n".join(_columns([head, *rows]))
-
-
-def _columns(table: Table) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(map(str.ljust, row, widths)).rstrip()
-        for row in table
-    ]  # fmt: skip
-
-
-def _money(amount: Decimal) -> str:
-    return f"{amount:.2f}"
+    return "\n".join(columns([head, *rows]))
 
 
 def _or_dash(amount: Decimal) -> str:

@@ -5,6 +5,7 @@ is asked to go, the state is saved before anything else is tried.
 """
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -14,7 +15,6 @@ from queue import SimpleQueue
 from types import FrameType
 
 import click
-from msgspec.structs import replace
 
 from gridbot.commands.choices import Choices
 from gridbot.core.records import Event
@@ -59,42 +59,44 @@ def on_screen(choices: Choices) -> None:
         print(f"state saved in {path}; run again to go on", flush=True)
 
 
-def headless(choices: Choices, polls: int | None) -> None:
-    """Trade until a signal, the last of ``polls`` or a failure; one log line per event."""
+def without_screen(choices: Choices, headless: bool, cycles: int | None) -> None:
+    """Trade until a signal, the last of ``cycles`` polls or a failure; one log line per event."""
+    if not headless:
+        raise click.UsageError("run works with --headless only; for a screen: gridbot tui.")
     settings, path = _prepare(choices)
     # Blocked before any thread begins: only the wait below takes a signal, wherever it arrives.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     log = Log()
-    runner = Runner(settings, path, polls=polls, on_event=log.event)
+    runner = Runner(settings, path, polls=cycles, on_event=log.event)
     runner.start()
-    log.begin(_start_line(runner, path))
-    number = None
-    while number is None and not (runner.finished.is_set() or runner.failure):
+    identity = DataDirectory.inspect(path).identity
+    assert identity is not None, "a started engine has one"
+    log.first = (
+        f"gridbot started: mode {identity.mode}, pair {identity.pair}, directory {path}, "
+        f"instance {identity.instance}, process {os.getpid()}; times are the market's, UTC"
+    )
+    log.start()
+    taken = None
+    while taken is None and not (runner.finished.is_set() or runner.failure):
         taken = signal.sigtimedwait(STOP_SIGNALS, WATCH_SECONDS)
-        number = None if taken is None else taken.si_signo
     try:
         _close(runner)
-        cause = f"{polls} polls done" if number is None else signal.Signals(number).name
+        cause = signal.Signals(taken.si_signo).name if taken else f"{cycles} polls done"
         log.say(f"gridbot stopped ({cause}): state saved in {path}")
     finally:
         log.close()
 
 
-class Log:
-    """Lines for stdout, written by a thread of their own: a reader that stalls stalls no trading.
+class Log(threading.Thread):
+    """Lines for stdout, written by this thread: a reader that stalls stalls no trading.
 
-    When nobody reads any more, lines are dropped.
+    The line ``first`` comes before all others. When nobody reads any more, lines are dropped.
     """
 
     def __init__(self) -> None:
+        super().__init__(name="log", daemon=True)
+        self.first = ""
         self._lines: SimpleQueue[str | None] = SimpleQueue()
-        self._first = ""
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
-
-    def begin(self, first: str) -> None:
-        """Begin to write, with this line before all others."""
-        self._first = first
-        self._thread.start()
 
     def say(self, text: str) -> None:
         """Add a line."""
@@ -109,12 +111,13 @@ class Log:
     def close(self) -> None:
         """Write what is left, unless nobody reads it."""
         self._lines.put(None)
-        self._thread.join(LOG_CLOSE_SECONDS)
+        self.join(LOG_CLOSE_SECONDS)
 
-    def _write(self) -> None:
+    def run(self) -> None:
+        """Write until ``close``."""
         # Past Python's own buffers, whose locks a stalled reader would hold at the exit.
         with contextlib.suppress(OSError), open(1, "wb", buffering=0, closefd=False) as out:
-            line: str | None = self._first
+            line: str | None = self.first
             while line is not None:
                 out.write(f"{line}\n".encode())
                 line = self._lines.get()
@@ -123,20 +126,7 @@ class Log:
 def _prepare(choices: Choices) -> tuple[Settings, Path]:
     loaded = choices.load()
     refuse_simulation(loaded.data_dir)
-    # Settings are written into journal and snapshot: no key and no machine's path belongs there.
-    names = replace(
-        loaded.settings.persistence, data_dir=None, supabase_url=None, supabase_key=None
-    )
-    return replace(loaded.settings, persistence=names), loaded.data_dir
-
-
-def _start_line(runner: Runner, path: Path) -> str:
-    status, identity = runner.status(), DataDirectory.inspect(path).identity
-    assert status is not None and identity is not None, "a started engine has both"
-    return (
-        f"gridbot started: mode {identity.mode}, pair {identity.pair}, directory {path}, "
-        f"instance {identity.instance}, process {status.engine.pid}; times are the market's, UTC"
-    )
+    return loaded.settings, loaded.data_dir
 
 
 def _close(runner: Runner) -> None:

@@ -8,7 +8,7 @@ range, E19 not one of the choices, E30 no such slot, E38 ambiguous.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -118,12 +118,6 @@ def table() -> tuple[Action, ...]:
 
     text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text)["action"], tuple[Action, ...])
-
-
-@cache
-def action(action_id: str) -> Action:
-    """The row called ``action_id``; raises KeyError."""
-    return {row.id: row for row in table()}[action_id]
 
 
 @cache
@@ -321,46 +315,24 @@ def _place(word: str, scene: Scene) -> int:
 
 def complete(text: str) -> list[Completion]:
     """At most five ways to go on, by prefix, in the order of the table."""
-    words = text.split()
-    if not words or text[:1].isspace():
-        return _distinct([_of_row(row) for row in table() if row.verbs])
-    fresh = text[-1:].isspace()
-    found = [
-        item
-        for verb, rows in _verbs().items()
-        for item in _continue(verb, rows, [one.lower() for one in words], fresh)
-    ]
-    return _distinct(found)
+    typed = text.lstrip().lower()
+    found: dict[Completion, None] = {}
+    for verb, rows in _verbs().items():
+        head = " ".join(verb)
+        for row in rows:
+            if head.startswith(typed):
+                found[_completion(row, head + " " * bool(row.args))] = None
+            elif typed.startswith(head + " ") and row.args:
+                found.update(dict.fromkeys(_completion(row, one) for one in _next_words(row, text)))
+    return list(found)[:COMPLETIONS_MAX]
 
 
-def _of_row(row: Action, text: str = "") -> Completion:
-    more = " " if row.args else ""
-    return Completion(text or row.verbs[0] + more, row.usage, row.label, row.now)
+def _completion(row: Action, text: str) -> Completion:
+    return Completion(text, row.usage, row.label, row.now)
 
 
-def _continue(
-    verb: tuple[str, ...], rows: Sequence[Action], words: list[str], fresh: bool
-) -> list[Completion]:
-    """Completions of ``words`` by one verb; ``fresh``: the last word is finished."""
-    head, last = (words, "") if fresh else (words[:-1], words[-1])
-    if len(head) < len(verb):
-        fits = verb[: len(head)] == tuple(head) and verb[len(head)].startswith(last)
-        texts = " ".join(verb)
-        return [_of_row(row, texts + " " * bool(row.args)) for row in rows] if fits else []
-    if verb != tuple(head[: len(verb)]):
-        return []
-    typed = len(head) - len(verb)
-    choices = [
-        (row, choice)
-        for row in rows
-        for argument in row.args[typed:]
-        for choice in argument.choices
-        if choice.startswith(last) and choice not in head
-    ]
-    if choices:
-        return [_of_row(row, " ".join([*head, choice])) for row, choice in choices]
-    return [_of_row(row, " ".join(words) + " " * fresh) for row in rows if len(row.args) > typed]
-
-
-def _distinct(items: list[Completion]) -> list[Completion]:
-    return list({(item.text, item.usage): item for item in items}.values())[:COMPLETIONS_MAX]
+def _next_words(row: Action, text: str) -> list[str]:
+    """``text`` with its last word completed to a choice, or as it is."""
+    stem, blank, last = text.rpartition(" ")
+    choices = [choice for argument in row.args for choice in argument.choices]
+    return [stem + blank + one for one in choices if one.startswith(last.lower())] or [text]

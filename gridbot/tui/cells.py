@@ -10,17 +10,14 @@ from decimal import Decimal
 from itertools import zip_longest
 from time import gmtime, strftime
 
+from gridbot.core.numbers import ZERO
+
 Run = tuple[str, str]
 Line = list[Run]
 Piece = tuple[int, str, str]  # rank (the highest is dropped first), text, style
 
 GLYPHS = "●◆▲■○✓»│─┌┐└┘▓░↑↓…·"
 TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.")
-
-
-def text_of(line: Line) -> str:
-    """The characters of a line without their styles."""
-    return "".join(text for text, _ in line)
 
 
 def length(line: Line) -> int:
@@ -88,6 +85,7 @@ def window(first: int, chosen: int, room: int, count: int) -> int:
 
 def money(value: Decimal, width: int = 8) -> str:
     """A signed amount in at most ``width`` characters, as exact as they allow."""
+    value = value or ZERO  # without the sign of a negative zero
     places = (5, 3, 2, 1, 0) if 0 < abs(value) < Decimal("0.001") else (3, 2, 1, 0)
     texts = (f"{value:+.{one}f}" for one in places)
     return next((text for text in texts if len(text) <= width), f"{value:+.0e}"[:width])
@@ -98,9 +96,9 @@ def tone(value: Decimal) -> str:
     return "good" if value > 0 else "bad" if value < 0 else "dim"
 
 
-def percent(part: Decimal, whole: Decimal | None) -> str:
-    """``part`` as a signed percentage of ``whole``."""
-    return f"{part / whole * 100:+.2f}%" if whole else "-"
+def percent(part: Decimal, base: Decimal) -> str:
+    """``part`` as a signed percentage of ``base``."""
+    return f"{part / base * 100:+.2f}%" if base else "-"
 
 
 def span(seconds: float) -> str:

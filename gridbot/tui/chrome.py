@@ -139,17 +139,12 @@ def footer(view: View, mode: str, note: str, width: int) -> Line:
         texts = {"COMMAND": "Tab completes  Up history  Enter runs  Esc leaves"}
         hint = texts.get(mode, f"body held {span(held)}, header live")
         return spread([*head, (2, f" {hint}", "dim")], right, width)
-    rows = [row for row in table() if row.hint and acts(row.when, view)]
-    hints = [(3 + i, f" {_key(row.keys[0])} {row.hint} ", "dim") for i, row in enumerate(rows)]
+    for i, row in enumerate(row for row in table() if row.hint and acts(row.when, view)):
+        rank = 1 if row.hint in ("command", "help") else 3 + i
+        head.append((rank, f" {row.keys[0].replace(' ', '')} {row.hint} ", "dim"))
     if view.slots:
         right.append((2, f" {view.index + 1} of {len(view.slots)} ", "dim"))
-    keys = [one if row.hint not in ("command", "help") else (1, *one[1:])
-            for row, one in zip(rows, hints, strict=True)]  # fmt: skip
-    return spread([*head, *keys], right, width)
-
-
-def _key(keys: str) -> str:
-    return keys.replace(" ", "") if len(keys) < 4 else keys
+    return spread(head, right, width)
 
 
 def acts(when: str, view: View) -> bool:

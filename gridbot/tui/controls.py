@@ -1,8 +1,8 @@
 """What the operator's keys do: one mode at a time, questions before risky acts, answers told.
 
-NORMAL reads the key map, COMMAND edits the bar, CONFIRM takes the word on a question, HELP
-and MESSAGES scroll. Nothing but ``:q`` sets ``leaving``. Without Textual: the deck feeds keys and ``tick``s in,
-and draws what it finds here.
+NORMAL reads the key map, COMMAND edits the bar, CONFIRM takes the word on a question, HELP and
+MESSAGES scroll. Nothing but ``:q`` sets ``leaving``. Without Textual: the deck feeds keys and
+``tick``s in, and draws what it finds here.
 """
 
 from collections import deque
@@ -87,7 +87,7 @@ class Controls:
     def tick(self) -> None:
         """Look at the engine and the clock."""
         now, view = self.now(), self.view
-        view.take(self.client.status(), now)
+        self._tell_gone(view.take(self.client.status(), now))
         if self.question is not None and view.live is not None and self.question.outdated(view):
             self.question = None
             self.note(OUTDATED, "warn")
@@ -102,14 +102,16 @@ class Controls:
 
     def settle(self) -> None:
         """Hold the body while something is open over it; read the ledger of a new picture."""
-        gone = self.view.hold(self.mode != "NORMAL")
-        if gone:
-            self.note(gone, "warn")
+        self._tell_gone(self.view.hold(self.mode != "NORMAL"))
         slot, body = self.view.slot, self.view.body
         if slot is not None and body is not None and self.pane_shown:
             if self._ledger_of != (slot.id, body.seq):
                 self.view.ledger = self.client.ledger(slot.id, LEDGER_ROWS)
             self._ledger_of = (slot.id, body.seq)
+
+    def _tell_gone(self, text: str) -> None:
+        if text:
+            self.note(text, "warn")
 
     # --- keys ---------------------------------------------------------------------------
 
@@ -147,16 +149,15 @@ class Controls:
     def _pressed(self, press: Press) -> None:
         view = self.view
         if not press.actions:  # a digit: its slot is selected at once
-            self._before_digits = self._before_digits or view.selected
+            self._before_digits = view.selected if press.fresh else self._before_digits
             view.select(press.number or 0)
             return
-        before, self._before_digits = self._before_digits, None
         row = next((one for one in press.actions if acts(one.when, view)), None)
         if row is None:
             self.note(NO_SLOTS_HINT, "warn")
             return
-        if press.number is not None and row.counts and before is not None:
-            view.select(before)
+        if press.number is not None and row.counts:
+            view.select(self._before_digits or 0)
         if self._repeated(row):
             return
         try:

@@ -39,6 +39,8 @@ class Deck(App[None], inherit_bindings=False):
     ) -> None:
         super().__init__(ansi_color=True)
         self.controls = Controls(client, settings, now)
+        self._overlays: dict[str, Overlay] = {}
+        self._looking = False
         self._palette = Palette(settings.tui.theme, settings.tui.glyphs == "ascii")
 
     def compose(self) -> ComposeResult:
@@ -56,7 +58,8 @@ class Deck(App[None], inherit_bindings=False):
             lambda w, h: [chrome.footer(view, controls.mode, controls.footnote, w)], paint, "footer"
         )
         for name in ("choices", "toasts", "dialog"):
-            yield Overlay(lambda w, h: [], paint, name)
+            self._overlays[name] = Overlay(lambda w, h: [], paint, name)
+            yield self._overlays[name]
 
     def on_mount(self) -> None:
         """Draw the first frame from what is there, then start the clock."""
@@ -83,13 +86,19 @@ class Deck(App[None], inherit_bindings=False):
             self.exit()
             return
         self.draw()
-        if self.controls.sender.waiting:
-            self.set_timer(ANSWER_POLL_SECONDS, self._look_for_answers)
+        if self.controls.sender.waiting and not self._looking:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._looking = True
+        self.set_timer(ANSWER_POLL_SECONDS, self._look_for_answers)
 
     def _look_for_answers(self) -> None:
-        self.tick()
+        self._looking = False
+        if self.controls.sender.answered:
+            self.tick()
         if self.controls.sender.waiting:
-            self.set_timer(ANSWER_POLL_SECONDS, self._look_for_answers)
+            self._look_soon()
 
     # --- drawing ------------------------------------------------------------------------
 
@@ -100,7 +109,7 @@ class Deck(App[None], inherit_bindings=False):
 
     def draw(self) -> None:
         """Bring every widget up to date; only rows that differ are painted."""
-        if self._exit:
+        if self._exit or not self._overlays:
             return
         self._arrange()
         for widget in self.screen.query(Lines):
@@ -129,7 +138,7 @@ class Deck(App[None], inherit_bindings=False):
         self._overlay("dialog", rows, (width - size) // 2, (height - len(rows)) // 2, size)
 
     def _overlay(self, name: str, rows: list[Line], x: int, y: int, width: int) -> None:
-        self.screen.query_one(f"#{name}", Overlay).place(rows, x, max(y, 0), width)
+        self._overlays[name].place(rows, x, max(y, 0), width)
 
     def _dialog(self, width: int, height: int) -> tuple[list[Line], int]:
         controls = self.controls

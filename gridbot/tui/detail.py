@@ -11,8 +11,7 @@ PHASES = {
     "S0": "both entries", "S1a": "A's exit waits", "S1b": "B's exit waits", "S2": "both exits wait",
 }  # fmt: skip
 TWO_STACKS_CELLS = 76
-LEFT_CELLS, RIGHT_CELLS = 58, 34
-LEDGER_ROWS = 5
+LEFT_CELLS, RIGHT_CELLS = 58, 33
 
 
 def detail(view: View, width: int, beside: bool) -> list[Line]:
@@ -29,7 +28,7 @@ def _stacks(view: View, width: int) -> list[Line]:
         return [[(" no slot selected", "dim")]]
     left = [*_title(view, slot), *_waiting(slot), *_orders(view, slot)]
     right = [*_account(slot), *_cycles(view, slot), *_ledger(view)]
-    cells = width - max(RIGHT_CELLS, width - LEFT_CELLS)
+    cells = min(width - RIGHT_CELLS, LEFT_CELLS)
     rows = side_by_side(left, right, cells) if width >= TWO_STACKS_CELLS else [*left, *right]
     rows = [whole(row, width) for row in rows]
     return [[(text, "dim") for text, _ in row] for row in rows] if view.dimmed else rows
@@ -76,13 +75,13 @@ def _orders(view: View, slot: SlotStatus) -> list[Line]:
 
 
 def _order(view: View, order: OrderStatus, name: str) -> Line:
-    mid = view.price
+    mid = None if view.body is None else view.body.price.mid
     distance = "-" if mid is None else percent(order.price - mid, mid)
     part = f" {plain(order.executed)} filled" if order.executed else ""
     state = {"open": "", "pending": " …"}.get(order.state, f" {order.state}")
     decimals = 0 if view.body is None else max(view.body.pair.price_decimals, 0)
     return [
-        (f"  {cell(name, 5)}", "dim"),
+        (f"  {cell(name, 6)}", "dim"),
         (f"{order.side:<5}", order.side),
         (f"{order.role[:5]:<6}", "text"),
         (f"{order.price:>9.{decimals}f}", "title"),
@@ -102,7 +101,7 @@ def _account(slot: SlotStatus) -> list[Line]:
         ("trips", str(slot.round_trips), "text"),
         ("stuck", f"{slot.stuck_score:.1f}", "text"),
     )
-    runs = [((f"  {name:<8}", "dim"), (f"{text:>7}", style)) for name, text, style in figures]
+    runs = [((f" {name:<8}", "dim"), (f"{text:>7}", style)) for name, text, style in figures]
     rows = [[*one, *other] for one, other in zip(runs[::2], runs[1::2], strict=True)]
     return [*_heading("ACCOUNT"), *rows]
 
@@ -124,8 +123,8 @@ def _cycles(view: View, slot: SlotStatus) -> list[Line]:
 def _ledger(view: View) -> list[Line]:
     if not view.ledger:
         return []
-    newest = view.ledger[-LEDGER_ROWS:][::-1]
-    return [*_heading(f"LEDGER, LAST {len(newest)}"), *(_entry(one) for one in newest)]
+    rows = [_entry(entry) for entry in reversed(view.ledger)]
+    return [*_heading(f"LEDGER, LAST {len(rows)}"), *rows]
 
 
 def _entry(entry: LedgerEntry) -> Line:

@@ -29,10 +29,9 @@ class Question:
     def __init__(self, row: Action, args: dict[str, Any], lines: Sequence[str], view: View) -> None:
         status = view.live
         assert status is not None, "a question is about what is on the screen"
-        words = _words(args, status)
-        place = f"{PLACES[status.mode]}, {status.pair.name}"
-        self.row, self.args, self.text = row, args, row.ask.format_map(words)
-        self.lines = [*(one.format_map(words) for one in lines), place]
+        self.row, self.args = row, args
+        self.text = row.ask.format_map(_words(args, status))
+        self.lines = [*lines, f"{PLACES[status.mode]}, {status.pair.name}"]
         self.level = "high" if row.confirm == "none" else row.confirm
         self.word = status.pair.name if self.level == "typed" else ""
         self.typed = ""
@@ -82,7 +81,8 @@ def question_for(row: Action, args: dict[str, Any], view: View) -> Question | No
     status = view.live
     if row.confirm == "none" or status is None or not _risky(row, args, status):
         return None
-    return Question(row, args, row.detail, view)
+    words = _words(args, status)
+    return Question(row, args, [line.format_map(words) for line in row.detail], view)
 
 
 def question_of_engine(row: Action, args: dict[str, Any], text: str, view: View) -> Question:
@@ -190,13 +190,8 @@ class Reader:
         room = max(height - 2, 1)
         self.first = window(self.first, self.first, room, len(self.rows))
         shown = self.rows[self.first :][:room]
-        last = self.first + len(shown)
-        more = (
-            f" · {self.first + 1} to {last} of {len(self.rows)}"
-            if len(shown) < len(self.rows)
-            else ""
-        )
-        return box(f"{self.title}{more} · Esc closes", shown, width)
+        span = f"{self.first + 1} to {self.first + len(shown)} of {len(self.rows)}"
+        return box(f"{self.title} · {span} · Esc closes", shown, width)
 
 
 def help_rows() -> list[Line]:
@@ -208,7 +203,7 @@ def help_rows() -> list[Line]:
         for row in (one for one in table() if one.group == group):
             keys = " ".join(key.replace(" ", "") for key in row.keys)
             usage = f":{row.usage}" if row.verbs else ""
-            rows.append([(f"  {keys:<12}", "accent"), (f"{usage:<26}", "text"), (row.label, "dim")])
+            rows.append([(f"  {keys:<12}", "accent"), (f"{usage:<28}", "text"), (row.label, "dim")])
     rows += [
         [],
         [("  SIGNS", "title")],

@@ -33,6 +33,7 @@ class Press(NamedTuple):
 
     actions: tuple[Action, ...]
     number: int | None = None
+    fresh: bool = False  # the first digit of a number
 
 
 class Chords:
@@ -49,8 +50,9 @@ class Chords:
         self.expire(now)
         self._at = now
         if not self._keys and key.isascii() and key.isdigit() and (self._digits or key != "0"):
+            fresh = not self._digits
             self._digits = (self._digits + key)[-DIGITS_MAX:]
-            return Press((), int(self._digits))
+            return Press((), int(self._digits), fresh)
         keys = (*self._keys, key)
         if keys in self._table:
             count = int(self._digits) if self._digits else None

@@ -29,16 +29,21 @@ class Sent(NamedTuple):
 class Sender:
     """Sends, and reports ``sent``, then the engine's answer, or that none came."""
 
-    def __init__(self, client: EngineClient, note: Note, answered: Answered) -> None:
+    def __init__(self, client: EngineClient, note: Note, on_answer: Answered) -> None:
         self._client = client
         self._note = note
-        self._answered = answered
+        self._on_answer = on_answer
         self._sent: list[Sent] = []
 
     @property
     def waiting(self) -> bool:
         """Whether an answer may come any moment."""
         return any(one.patient for one in self._sent)
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer has come."""
+        return any(one.future.done() for one in self._sent)
 
     def send(self, row: Action, args: dict[str, Any], now: float) -> None:
         """Send at ``now`` seconds."""
@@ -67,4 +72,4 @@ class Sender:
             self._note(f"refused: {code}{ack.message}", "bad", sent.notice)
         else:
             self._note("the engine asks first", "info", sent.notice)
-        self._answered(sent.row, sent.args, ack.ok, ack.code, ack.message)
+        self._on_answer(sent.row, sent.args, ack.ok, ack.code, ack.message)

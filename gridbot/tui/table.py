@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gridbot.core.numbers import ZERO
 from gridbot.engine.status import SlotStatus, WaitingStatus
-from gridbot.tui.cells import Line, Run, cell, clock, fit, money, span, tone, window
+from gridbot.tui.cells import Line, Run, cell, clock, fit, length, money, span, tone, window
 from gridbot.tui.view import View
 
 STATUS_CELLS_MIN = 12
@@ -71,23 +71,28 @@ def slots_table(view: View, width: int, height: int) -> list[Line]:
     total = height >= TOTAL_ROWS_MIN
     room = max(height - 1 - 2 * total, 1)
     view.first = window(view.first, view.index, room, len(view.slots))
-    rows += [slot_row(view, slot, columns, width) for slot in view.slots[view.first :][:room]]
+    shown, dimmed = view.slots[view.first :][:room], view.dimmed
+    rows += [_slot_row(view, slot, columns, width, dimmed) for slot in shown]
     if total:
         rows += [[]] * (room + 1 - len(rows))
         rows += [fit([("─" * width, "dim")], width), _total_row(view, columns, width)]
     return rows
 
 
-def slot_row(view: View, slot: SlotStatus, columns: list[Column], width: int) -> Line:
-    """One slot."""
+def _slot_row(
+    view: View, slot: SlotStatus, columns: list[Column], width: int, dimmed: bool
+) -> Line:
     chosen = slot.id == view.selected
     row: Line = [("» " if chosen else "  ", "accent")]
     for one in columns:
         text, style = one.draw(slot, view)
         row += [(cell(text, one.width, one.right), style), (" ", "")]
     lamp, style, text = condition(slot)
+    text = cell(text, max(width - length(row) - 2, 0))
     row += [(f"{lamp} ", style), (text, "text" if style == "good" else style)]
-    row = fit([(text, "dim" if view.dimmed else style) for text, style in row], width)
+    if dimmed:
+        row = [(text, "dim") for text, _ in row]
+    row = fit(row, width)
     return [(text, f"{style} select") for text, style in row] if chosen else row
 
 
@@ -104,7 +109,7 @@ def condition(slot: SlotStatus) -> tuple[str, str, str]:
         return "◆", "warn", "; ".join(waiting_text(one) for one in slot.waiting)
     if not slot.orders:
         return "○", "dim", "no orders"
-    due = "" if slot.deadline_at is None else f", exit due {clock(slot.deadline_at, short=True)}"
+    due = "" if slot.deadline_at is None else f", due {clock(slot.deadline_at, short=True)}"
     return "●", "good", f"ok{due}"
 
 

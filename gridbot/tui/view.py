@@ -6,8 +6,6 @@ simulated market they count simulated seconds, except the age of the price itsel
 whether anything still arrives.
 """
 
-from decimal import Decimal
-
 from gridbot.core.records import Event, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.actions import Scene
@@ -92,11 +90,6 @@ class View:
         """What a command may refer to."""
         live = () if self.live is None else self.live.slots
         return Scene(self.selected, {slot.id: slot.alias for slot in live})
-
-    @property
-    def price(self) -> Decimal | None:
-        """The price distances in the body are measured from."""
-        return None if self.body is None else self.body.price.mid
 
     @property
     def engine_now(self) -> float:
