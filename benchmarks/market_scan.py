@@ -99,7 +99,7 @@ def venue_figures() -> tuple[float, float, float, int]:
         reading += time.perf_counter() - t2
         placing, filling = placing + t1 - t0, filling + t2 - t1
         placed += count
-    fills = exchange.counters.executions
+    fills = exchange.executions_made
     return placing / placed * 1e6, filling / fills * 1e6, reading / (placed + fills) * 1e6, fills
 
 

@@ -13,28 +13,42 @@ whoever owns the file takes them. Rules it keeps:
   rounded to (opening rows), the lots that joined a position (the next row that closes some of it).
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from gridbot.core.numbers import ZERO, plain
-from gridbot.core.positions import FillPart, Positions, SlotAccount
-from gridbot.core.records import EntryType, LedgerEntry, Record
+from gridbot.core.positions import FillPart, Positions, SlotAccount, fill_side
+from gridbot.core.records import EntryType, LedgerEntry, Record, Role, Side
 
 SLOT_LINES_MAX = 500
 FINISHED_ORDERS_MAX = 10_000  # half of it, days of a busy instance, is always remembered
 
-_EXECUTION_TYPES: dict[tuple[str, str], EntryType] = {
-    ("entry", "buy"): "BUY_ENTRY",
-    ("entry", "sell"): "SELL_ENTRY",
-    ("exit", "buy"): "BUY_EXIT",
-    ("exit", "sell"): "SELL_EXIT",
-    ("recovery", "buy"): "RECOVERY_FILL",
-    ("recovery", "sell"): "RECOVERY_FILL",
-}
+EXECUTION_TYPES: dict[tuple[Role, Side], EntryType] = {
+    ("entry", "buy"): "BUY_ENTRY", ("entry", "sell"): "SELL_ENTRY",
+    ("exit", "buy"): "BUY_EXIT", ("exit", "sell"): "SELL_EXIT",
+    ("recovery", "buy"): "RECOVERY_FILL", ("recovery", "sell"): "RECOVERY_FILL",
+}  # fmt: skip
+
+# How the figures of a row come together.
+When = tuple[int, float]  # step, epoch seconds
+Cycle = tuple[int, str, int]  # slot, trade, cycle
+Amounts = tuple[Decimal, Decimal]  # quote, base
+Result = tuple[Decimal, Decimal, Decimal]  # realised, volume closed, price
+Order = tuple[str, str, int]  # client id, exchange id, local id
+
+_ACCOUNT = (0, "", 0)
+_NOTHING = (ZERO, ZERO)
+# What later lines depend on, by the names that Books gives it.
+_State = msgspec.defstruct("_State", [
+    ("positions", Positions), ("quote", Decimal), ("base", Decimal), ("paid_in_quote", Decimal),
+    ("paid_in_base", Decimal), ("next_id", int), ("head_hash", str), ("counts", dict[str, int]),
+    ("booked", dict[str, Decimal]), ("finished", list[str]),
+])  # fmt: skip
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,21 +61,6 @@ class LedgerHead(Record, frozen=True):
 
     id: int
     hash: str
-
-
-class _State(msgspec.Struct):
-    """What later lines depend on; the field names are those of Books."""
-
-    positions: Positions
-    quote: Decimal
-    base: Decimal
-    paid_in_quote: Decimal
-    paid_in_base: Decimal
-    next_id: int
-    head_hash: str
-    counts: dict[str, int]
-    booked: dict[str, Decimal]
-    finished: list[str]
 
 
 class Books:
@@ -77,7 +76,9 @@ class Books:
         self.booked: dict[str, Decimal] = {}  # client id -> cumulative executed
         self.finished: list[str] = []
         self.lines: list[bytes] = []
-        self._slot_lines: dict[int, deque[bytes]] = {}
+        self._slot_lines: dict[int, deque[bytes]] = defaultdict(
+            partial(deque, maxlen=SLOT_LINES_MAX)
+        )
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -119,10 +120,7 @@ class Books:
 
     def slot_lines(self, slot_id: int) -> deque[bytes]:
         """The last lines of a slot, oldest first; slot 0 holds what concerns the account."""
-        lines = self._slot_lines.get(slot_id)
-        if lines is None:
-            lines = self._slot_lines[slot_id] = deque(maxlen=SLOT_LINES_MAX)
-        return lines
+        return self._slot_lines[slot_id]
 
     def take_lines(self) -> list[bytes]:
         """Hand over the lines written since the last call."""
@@ -138,18 +136,21 @@ class Books:
         unchanged then.
         """
         self._admit(part)
-        fee_quote, fee_base = (ZERO, part.fee) if part.fee_asset_is_base else (part.fee, ZERO)
-        quote, base = part.cost, -part.executed
-        if part.side == "buy":
-            quote, base = -part.cost, part.executed
-        entry_type = _EXECUTION_TYPES[part.role, part.side]
-        self._order_row(seq, at, entry_type, part, quote, base, " ".join(part.trade_ids))
+        when, cycle = (seq, at), (part.slot_id, part.trade_id, part.cycle)
+        order, result = (part.client_id, part.txid, part.order_local_id), (ZERO, ZERO, part.price)
+        cash = (-part.cost, part.executed) if part.side == "buy" else (part.cost, -part.executed)
+        fees = (ZERO, part.fee) if part.fee_asset_is_base else (part.fee, ZERO)
+        entry_type, note = EXECUTION_TYPES[part.role, part.side], " ".join(part.trade_ids)
+        self._row(when, entry_type, cycle, cash, result, order, note, fees)
         if part.fee:
-            self._order_row(seq, at, "FEE", part, -fee_quote, -fee_base, "")
+            self._row(when, "FEE", cycle, (-fees[0], -fees[1]), result, order, "", fees)
         if part.role == "entry":
             self.positions.enter(part)
-        else:
-            self._profit(seq, at, part)
+            return
+        note = self._with_lots("recovery" if part.role == "recovery" else "", *cycle)
+        closed = self.positions.closing_volume(part)
+        result = self.positions.leave(part, closed), closed, part.price
+        self._row(when, "CYCLE_PROFIT", cycle, _NOTHING, result, (part.client_id, "", 0), note)
 
     def order_done(self, client_id: str) -> None:
         """No more executions will come of this order (cancelled, expired): it may be forgotten."""
@@ -174,23 +175,18 @@ class Books:
         note: str = "",
     ) -> None:
         """Close a position in the books at ``market_price``; raises NoPosition."""
-        note = self._with_lots(note, slot_id, trade_id, cycle)
-        volume, realised = self.positions.write_off(slot_id, trade_id, cycle, market_price)
-        key, result = (slot_id, trade_id, cycle), (realised, volume, market_price)
-        self._memo(seq, at, "WRITE_OFF", key, client_id, note, result)
+        key = slot_id, trade_id, cycle
+        note = self._with_lots(note, *key)
+        volume, realised = self.positions.write_off(*key, market_price)
+        result, order = (realised, volume, market_price), (client_id, "", 0)
+        self._row((seq, at), "WRITE_OFF", key, _NOTHING, result, order, note)
 
     def recovery_cancel(
-        self,
-        seq: int,
-        at: float,
-        slot_id: int,
-        trade_id: str,
-        cycle: int,
-        client_id: str,
-        note: str = "",
+        self, seq: int, at: float, slot_id: int, trade_id: str, cycle: int, client_id: str
     ) -> None:
         """Note that a recovery order has left the exchange."""
-        self._memo(seq, at, "RECOVERY_CANCEL", (slot_id, trade_id, cycle), client_id, note)
+        key, order = (slot_id, trade_id, cycle), (client_id, "", 0)
+        self._row((seq, at), "RECOVERY_CANCEL", key, order=order)
 
     def set_aside(self, slot_id: int, trade_id: str, cycle: int) -> None:
         """Make a position too small for an exit a lot; raises NoPosition."""
@@ -208,68 +204,55 @@ class Books:
         self, seq: int, at: float, quote: Decimal, base: Decimal, price: Decimal
     ) -> None:
         """First sight of the account: one row per asset, base valued at ``price``."""
-        grid = self.positions
+        grid, when = self.positions, (seq, at)
         note = f"quote to {grid.cost_decimals} decimals, base to {grid.volume_decimals}"
         grid.opening(quote, base, price)
-        self._account_row(seq, at, "OPENING_BALANCE", quote, ZERO, price, note)
-        self._account_row(seq, at, "OPENING_BALANCE", ZERO, base, price, note)
+        self._paid_in(when, "OPENING_BALANCE", (quote, ZERO), price, note)
+        self._paid_in(when, "OPENING_BALANCE", (ZERO, base), price, note)
 
     def transfer(
         self, seq: int, at: float, asset_is_base: bool, amount: Decimal, price: Decimal, note: str
     ) -> None:
         """A deposit (positive) or withdrawal (negative); base is valued at ``price``."""
-        quote, base = (ZERO, amount) if asset_is_base else (amount, ZERO)
-        self.positions.external(quote, base, price)
-        self._account_row(seq, at, "TRANSFER", quote, base, price, note)
+        amounts = (ZERO, amount) if asset_is_base else (amount, ZERO)
+        self.positions.external(*amounts, price)
+        self._paid_in((seq, at), "TRANSFER", amounts, price, note)
 
     def external_trade(
         self, seq: int, at: float, quote: Decimal, base: Decimal, price: Decimal, note: str
     ) -> None:
         """A trade that was not ours: signed amounts that entered, net of its fee."""
         self.positions.external(quote, base, price)
-        self._account_row(seq, at, "EXTERNAL_TRADE", quote, base, price, note)
+        self._paid_in((seq, at), "EXTERNAL_TRADE", (quote, base), price, note)
 
     def rounding(
-        self,
-        seq: int,
-        at: float,
-        asset_is_base: bool,
-        amount: Decimal,
-        client_id: str = "",
-        note: str = "",
+        self, seq: int, at: float, asset_is_base: bool, amount: Decimal, client_id: str = ""
     ) -> None:
         """What the exchange's own row of an order holds more (positive) or less than ours."""
-        quote, base = (ZERO, amount) if asset_is_base else (amount, ZERO)
-        self.positions.rounding(quote, base)
-        self._account_row(seq, at, "ROUNDING", quote, base, ZERO, note, client_id)
+        amounts = (ZERO, amount) if asset_is_base else (amount, ZERO)
+        self.positions.rounding(*amounts)
+        self._row((seq, at), "ROUNDING", cash=amounts, order=(client_id, "", 0))
 
     def drift(self, seq: int, at: float, quote: Decimal, base: Decimal, note: str = "") -> None:
         """Note the unexplained amounts (exchange minus ledger) when they have changed."""
         text = f"unexplained: {plain(quote)} quote, {plain(base)} base"
-        whole = f"{text}; {note}" if note else text
-        self._memo(seq, at, "RECONCILIATION_DRIFT", (0, "", 0), "", whole)
+        self._row((seq, at), "RECONCILIATION_DRIFT", note=f"{text}; {note}" if note else text)
 
     # --- state ------------------------------------------------------------------------------
 
     def to_state(self) -> dict[str, Any]:
         """All that later lines depend on, JSON-able; numbers keep the form they are written in."""
-        state = _State(*(getattr(self, name) for name in _State.__struct_fields__))
-        plain_json = msgspec.json.decode(msgspec.json.encode(state))
-        built: dict[str, Any] = msgspec.to_builtins(plain_json, order="sorted")
-        return built
+        state = {name: getattr(self, name) for name in _State.__struct_fields__}
+        return msgspec.json.decode(_encode(state), type=dict[str, Any])
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Books":
         """The books as they were, without past lines; raises msgspec.ValidationError."""
-        saved = msgspec.convert(state, _State, str_keys=True)
+        saved: Any = msgspec.convert(state, _State, str_keys=True)
         books = cls(saved.positions.cost_decimals, saved.positions.volume_decimals)
         for name in _State.__struct_fields__:
             setattr(books, name, getattr(saved, name))
         return books
-
-    def recall(self, line: bytes) -> None:
-        """Put a line read back from the file into its slot's last lines, oldest first."""
-        self.slot_lines(msgspec.json.decode(line, type=LedgerEntry).slot_id).append(line)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -280,20 +263,13 @@ class Books:
                 f"order {order}: booked up to {plain(booked)}, so the next part starts there; was "
                 f"{plain(part.executed)} ending at {plain(part.executed_total)}"
             )
-        if (part.side == "buy") is not ((part.trade_id == "B") is (part.role == "entry")):
+        if part.side != fill_side(part.trade_id, part.role):
             raise ValueError(
                 f"order {order}: a {part.side} cannot be the {part.role} of trade {part.trade_id}"
             )
         self.booked[order] = part.executed_total
         if part.last:
             self.order_done(order)
-
-    def _profit(self, seq: int, at: float, part: FillPart) -> None:
-        key = part.slot_id, part.trade_id, part.cycle
-        note = self._with_lots("recovery" if part.role == "recovery" else "", *key)
-        closed = self.positions.closing_volume(part)
-        result = self.positions.leave(part, closed), closed, part.price
-        self._memo(seq, at, "CYCLE_PROFIT", key, part.client_id, note, result)
 
     def _with_lots(self, note: str, slot_id: int, trade_id: str, cycle: int) -> str:
         position = self.positions.position(slot_id, trade_id, cycle)
@@ -302,100 +278,38 @@ class Books:
         lots = "with lots " + ", ".join(map(str, position.lots))
         return f"{note}; {lots}" if note else lots
 
-    # Rows are built by position where many are written: half the time of building by keyword.
-
-    def _order_row(
-        self,
-        seq: int,
-        at: float,
-        entry_type: EntryType,
-        part: FillPart,
-        quote: Decimal,
-        base: Decimal,
-        note: str,
+    def _paid_in(
+        self, when: When, entry_type: EntryType, amounts: Amounts, price: Decimal, note: str
     ) -> None:
+        self.paid_in_quote += amounts[0]
+        self.paid_in_base += amounts[1]
+        self._row(when, entry_type, cash=amounts, result=(ZERO, ZERO, price), note=note)
+
+    def _row(
+        self,
+        when: When,
+        entry_type: EntryType,
+        cycle: Cycle = _ACCOUNT,
+        cash: Amounts = _NOTHING,
+        result: Result = (ZERO, ZERO, ZERO),
+        order: Order = ("", "", 0),
+        note: str = "",
+        fees: Amounts = _NOTHING,
+    ) -> None:
+        quote, base = cash
         self.quote += quote
         self.base += base
-        entry = LedgerEntry(
-            self.next_id,
-            seq,
-            at,
-            entry_type,
-            part.slot_id,
-            part.trade_id,
-            part.cycle,
-            *_sides(quote),
-            *_sides(base),
-            ZERO,
-            ZERO,
-            part.price,
-            ZERO if part.fee_asset_is_base else part.fee,
-            part.fee if part.fee_asset_is_base else ZERO,
-            part.client_id,
-            part.txid,
-            part.order_local_id,
-            self.quote or ZERO,
-            self.base or ZERO,
-            note,
-        )
-        self._append(entry)
-
-    def _account_row(
-        self,
-        seq: int,
-        at: float,
-        entry_type: EntryType,
-        quote: Decimal,
-        base: Decimal,
-        price: Decimal,
-        note: str,
-        client_id: str = "",
-    ) -> None:
-        self.quote += quote
-        self.base += base
-        if entry_type != "ROUNDING":
-            self.paid_in_quote += quote
-            self.paid_in_base += base
-        sides = *_sides(quote), *_sides(base)
-        balances = self.quote or ZERO, self.base or ZERO
-        row = self.next_id, seq, at, entry_type, 0, "", 0, *sides, ZERO, ZERO, price
-        self._append(LedgerEntry(*row, ZERO, ZERO, client_id, "", 0, *balances, note))
-
-    def _memo(
-        self,
-        seq: int,
-        at: float,
-        entry_type: EntryType,
-        key: tuple[int, str, int],
-        client_id: str,
-        note: str,
-        result: tuple[Decimal, Decimal, Decimal] = (ZERO, ZERO, ZERO),
-    ) -> None:
-        realised, closed, price = result
-        entry = LedgerEntry(
-            self.next_id,
-            seq,
-            at,
-            entry_type,
-            *key,
-            realised_quote=realised,
-            volume_closed=closed,
-            price=price,
-            client_id=client_id,
-            balance_quote_after=self.quote or ZERO,
-            balance_base_after=self.base or ZERO,
-            note=note,
-        )
-        self._append(entry)
-
-    def _append(self, entry: LedgerEntry) -> None:
-        body, head = _encode(entry), self.head_hash.encode()
+        fields = (  # by position: half the time of building by keyword
+            self.next_id, *when, entry_type, *cycle, *_sides(quote), *_sides(base), *result,
+            *fees, *order, self.quote or ZERO, self.base or ZERO, note,
+        )  # fmt: skip
+        body, head = _encode(LedgerEntry(*fields)), self.head_hash.encode()
         self.head_hash = sha256(head + body).hexdigest()
         line = b'%b,"prev_hash":"%b","hash":"%b"}\n' % (body[:-1], head, self.head_hash.encode())
         self.lines.append(line)
-        self.slot_lines(entry.slot_id).append(line)
+        self._slot_lines[cycle[0]].append(line)
         self.next_id += 1
-        self.counts[entry.entry_type] = self.counts.get(entry.entry_type, 0) + 1
+        self.counts[entry_type] = self.counts.get(entry_type, 0) + 1
 
 
 def _sides(amount: Decimal) -> tuple[Decimal, Decimal]:

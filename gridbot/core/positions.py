@@ -54,6 +54,11 @@ class FillPart(Record, frozen=True):
     trade_ids: tuple[str, ...] = ()
 
 
+def fill_side(trade_id: str, role: str) -> Side:
+    """The side that orders of this role have in this trade."""
+    return "buy" if (trade_id == "B") is (role == "entry") else "sell"
+
+
 class Position(Record, frozen=True):
     """What is open of one cycle; ``cost`` and ``fee`` in quote.
 
@@ -88,6 +93,15 @@ class SlotAccount(Record, frozen=True):
     recovery: Decimal = ZERO
     round_trips: int = 0
 
+    def __add__(self, other: "SlotAccount") -> "SlotAccount":
+        return SlotAccount(
+            self.realised + other.realised,
+            self.write_offs + other.write_offs,
+            self.fees + other.fees,
+            self.recovery + other.recovery,
+            self.round_trips + other.round_trips,
+        )
+
 
 class Positions(msgspec.Struct):
     """All open positions, the inventory and the accounts of one engine; money in quote."""
@@ -120,18 +134,11 @@ class Positions(msgspec.Struct):
         """Result in quote of the slot's open positions at ``price``."""
         return sum((p.unrealised(price) for p in self.of_slot(slot_id)), ZERO)
 
-    def net_open(self) -> Decimal:
-        """Open longs minus open shorts, in base."""
-        every = (p for slot in self.open.values() for p in slot.values())
-        return sum((p.volume if p.trade_id == "B" else -p.volume for p in every), ZERO)
-
     def known_worth(self, price: Decimal) -> Decimal:
         """All that is explained without the open positions: paid in, realised, inventory."""
-        return (
-            (self.opening_worth + self.external_worth)
-            + (self.total.realised + self.total.write_offs)
-            + (self.inventory_units * price - self.inventory_cost)
-        )
+        paid_in, booked = self.opening_worth + self.external_worth, self.total
+        inventory = self.inventory_units * price - self.inventory_cost
+        return paid_in + booked.realised + booked.write_offs + inventory
 
     def gap(self, quote: Decimal, base: Decimal, price: Decimal) -> Decimal:
         """Worth of these balances at ``price`` minus all that explains it: zero, exactly."""
@@ -144,18 +151,21 @@ class Positions(msgspec.Struct):
         """Add an entry execution to its position."""
         key, slot = f"{part.trade_id}{part.cycle}", self.open.setdefault(part.slot_id, {})
         old = slot.get(key) or Position(part.slot_id, part.trade_id, part.cycle)
-        volume, cost, fee, fee_base = part.executed, part.cost, part.fee, ZERO
-        if part.fee_asset_is_base:
-            volume, cost, fee, fee_base = self._enter_with_base_fee(old, part)
-        slot[key] = replace(
-            old,
-            volume=old.volume + volume,
-            cost=old.cost + cost,
-            fee=old.fee + fee,
-            executed=old.executed + part.executed,
-            spent=old.spent + part.cost,
-            fee_base=old.fee_base + fee_base,
-        )
+        volume, cost, fee, fee_base = part.executed, part.cost, part.fee, old.fee_base
+        executed, spent = old.executed + volume, old.spent + cost
+        if part.fee_asset_is_base and part.trade_id == "A":
+            fee = self._fee_from_inventory(part)
+        elif part.fee_asset_is_base:
+            # The floor applies to the order so far, so each part books the growth of the whole.
+            fee_base += part.fee
+            before = self._split(old.executed, old.spent, old.fee_base)
+            pairs = zip(self._split(executed, spent, fee_base), before, strict=True)
+            volume, cost, fee, dust, dust_cost = (new - was for new, was in pairs)
+            self._stock(dust, dust_cost)
+        slot[key] = Position(
+            part.slot_id, part.trade_id, part.cycle, old.volume + volume, old.cost + cost,
+            old.fee + fee, executed, spent, fee_base, old.lots, old.aside,
+        )  # fmt: skip
         self._credit(part.slot_id, SlotAccount(fees=fee))
 
     def closing_volume(self, part: FillPart) -> Decimal:
@@ -256,42 +266,21 @@ class Positions(msgspec.Struct):
 
     def _take(self, slot_id: int, key: str, closed: Decimal) -> tuple[Decimal, Decimal, int]:
         slot = self.open.get(slot_id, {})
-        position = slot.get(key)
-        if position is None:
+        held = slot.get(key)
+        if held is None:
             return ZERO, ZERO, 0
-        if closed == position.volume:
+        if closed == held.volume:
             del slot[key]
-            return position.cost, position.fee, 1
-        cost = self._share(position.cost, closed, position.volume)
-        fee = self._share(position.fee, closed, position.volume)
+            return held.cost, held.fee, 1
+        cost = self._share(held.cost, closed, held.volume)
+        fee = self._share(held.fee, closed, held.volume)
         slot[key] = replace(
-            position,
-            volume=position.volume - closed,
-            cost=position.cost - cost,
-            fee=position.fee - fee,
-            lots=(),
+            held, volume=held.volume - closed, cost=held.cost - cost, fee=held.fee - fee, lots=()
         )
         return cost, fee, 0
 
-    def _enter_with_base_fee(
-        self, old: Position, part: FillPart
-    ) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-        if part.trade_id == "A":
-            return part.executed, part.cost, self._fee_from_inventory(part), ZERO
-        # The floor applies to the order so far, so each part books the growth of the whole.
-        before = self._split_purchase(old.executed, old.spent, old.fee_base)
-        after = self._split_purchase(
-            old.executed + part.executed, old.spent + part.cost, old.fee_base + part.fee
-        )
-        volume, cost, fee, dust, dust_cost = (
-            new - was for new, was in zip(after, before, strict=True)
-        )
-        self._stock(dust, dust_cost)
-        return volume, cost, fee, part.fee
-
-    def _split_purchase(
-        self, executed: Decimal, spent: Decimal, fee_base: Decimal
-    ) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
+    def _split(self, executed: Decimal, spent: Decimal, fee_base: Decimal) -> tuple[Decimal, ...]:
+        """Volume, its cost, fee, dust and its cost of all that a position has bought."""
         if not fee_base:
             return executed, spent, ZERO, ZERO, ZERO
         kept = executed - fee_base
@@ -313,15 +302,5 @@ class Positions(msgspec.Struct):
         self.inventory_cost += cost
 
     def _credit(self, slot_id: int, gain: SlotAccount) -> None:
-        self.accounts[slot_id] = _sum(self.account(slot_id), gain)
-        self.total = _sum(self.total, gain)
-
-
-def _sum(a: SlotAccount, b: SlotAccount) -> SlotAccount:
-    return SlotAccount(
-        a.realised + b.realised,
-        a.write_offs + b.write_offs,
-        a.fees + b.fees,
-        a.recovery + b.recovery,
-        a.round_trips + b.round_trips,
-    )
+        self.accounts[slot_id] = self.account(slot_id) + gain
+        self.total += gain

@@ -2,12 +2,13 @@
 
 Rules: pure — no clock, no randomness, inputs never changed. Actions are performed in the order
 given. Prices and volumes are rounded once, half-even, after the whole expression; nothing else is
-rounded. Fill prices and volumes count as reported. Records, phase and invariants live in
-``state_records``, storing in ``state_serialisation``; both are re-exported here.
+rounded. Fill prices and volumes count as reported. What needs no event (the state, its phase and
+invariants, storing it) lives in ``state_records`` and is re-exported here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from msgspec import Struct
@@ -16,24 +17,13 @@ from msgspec.structs import replace
 from gridbot.core.numbers import HUNDRED, ONE, ZERO, round_half_even
 from gridbot.core.records import Side, TradeId
 from gridbot.core.state_records import (
-    Action,
-    BookCycleAction,
-    CancelOrderAction,
     CycleRecord,
     EngineConfig,
-    Event,
-    FillEvent,
     OrderRole,
     OrderState,
-    OrphanOrderAction,
     PairState,
-    Phase,
-    PlaceOrderAction,
-    PriceTick,
-    RecoveryCancelEvent,
-    RecoveryFillEvent,
     RecoveryOrder,
-    TimerTick,
+    SnapshotError,
     apply_order_regime_at_entry,
     apply_order_txid,
     apply_recovery_txid,
@@ -41,76 +31,131 @@ from gridbot.core.state_records import (
     derive_phase,
     find_order,
     find_recovery,
+    from_dict,
     remove_order,
     remove_recovery,
+    to_dict,
 )
-from gridbot.core.state_serialisation import SnapshotError, from_dict, to_dict
 
 __all__ = [
-    "Action",
-    "BookCycleAction",
-    "CancelOrderAction",
-    "CycleRecord",
-    "EngineConfig",
-    "Event",
-    "FillEvent",
-    "OrderRole",
-    "OrderState",
-    "OrphanOrderAction",
-    "PairState",
-    "Phase",
-    "PlaceOrderAction",
-    "PriceTick",
-    "RecoveryCancelEvent",
-    "RecoveryFillEvent",
-    "RecoveryOrder",
-    "SnapshotError",
-    "TimerTick",
-    "add_entry_order",
-    "apply_order_regime_at_entry",
-    "apply_order_txid",
-    "apply_recovery_txid",
-    "bootstrap_orders",
-    "check_invariants",
-    "compute_order_volume",
-    "derive_phase",
-    "entry_backoff_multiplier",
-    "find_order",
-    "find_recovery",
-    "from_dict",
-    "remove_order",
-    "remove_recovery",
-    "to_dict",
-    "transition",
-]
+    "Action", "BookCycleAction", "CancelOrderAction", "CycleRecord", "EngineConfig", "Event",
+    "FillEvent", "OrderState", "OrphanOrderAction", "PairState", "PlaceOrderAction", "PriceTick",
+    "RecoveryCancelEvent", "RecoveryFillEvent", "RecoveryOrder", "SnapshotError", "TimerTick",
+    "add_entry_order", "apply_order_regime_at_entry", "apply_order_txid", "apply_recovery_txid",
+    "bootstrap_orders", "check_invariants", "compute_order_volume", "derive_phase",
+    "entry_backoff_multiplier", "find_order", "find_recovery", "from_dict", "remove_order",
+    "remove_recovery", "to_dict", "transition",
+]  # fmt: skip
+
+# --- events and actions ---------------------------------------------------------------------
+
+
+class PriceTick(Struct, frozen=True, gc=False):
+    """The market was seen at ``price``."""
+
+    price: Decimal
+    timestamp: float
+
+
+class TimerTick(Struct, frozen=True, gc=False):
+    """Time passed: the only event that orphans."""
+
+    timestamp: float
+
+
+class FillEvent(Struct, frozen=True, gc=False):
+    """An active order is done, ``volume`` of it executed; ``fee`` in quote."""
+
+    order_local_id: int
+    txid: str
+    side: Side
+    price: Decimal
+    volume: Decimal
+    fee: Decimal
+    timestamp: float
+
+
+class RecoveryFillEvent(Struct, frozen=True, gc=False):
+    """A recovery order filled after all; ``fee`` in quote."""
+
+    recovery_id: int
+    txid: str
+    side: Side
+    price: Decimal
+    volume: Decimal
+    fee: Decimal
+    timestamp: float
+
+
+class RecoveryCancelEvent(Struct, frozen=True, gc=False):
+    """A recovery order is gone from the exchange without a fill."""
+
+    recovery_id: int
+    txid: str
+    timestamp: float
+
+
+class PlaceOrderAction(Struct, frozen=True, gc=False):
+    """Send this order."""
+
+    local_id: int
+    side: Side
+    role: OrderRole
+    price: Decimal
+    volume: Decimal
+    trade_id: TradeId
+    cycle: int
+    post_only: bool = True
+    reason: str = ""
+
+
+class CancelOrderAction(Struct, frozen=True, gc=False):
+    """Cancel this order; a negative ``local_id`` is minus a recovery id."""
+
+    local_id: int
+    txid: str
+    reason: str = ""
+
+
+class OrphanOrderAction(Struct, frozen=True, gc=False):
+    """An active exit became a recovery order; nothing to send."""
+
+    local_id: int
+    recovery_id: int
+    reason: str
+
+
+class BookCycleAction(Struct, frozen=True, gc=False):
+    """A cycle was closed with these figures, in quote."""
+
+    trade_id: TradeId
+    cycle: int
+    net_profit: Decimal
+    gross_profit: Decimal
+    fees: Decimal
+    settled_usd: Decimal = ZERO
+    from_recovery: bool = False
+
+
+Event = PriceTick | TimerTick | FillEvent | RecoveryFillEvent | RecoveryCancelEvent
+Action = PlaceOrderAction | CancelOrderAction | OrphanOrderAction | BookCycleAction
+
 
 Actions = tuple[Action, ...]
-Sizes = Mapping[TradeId, Decimal] | None
+Resting = OrderState | RecoveryOrder
+Sizes = tuple[Decimal, Mapping[TradeId, Decimal] | None]  # of entries: usual, a trade's own
 Result = tuple[PairState, Actions]
 
 _PERCENT = Decimal("0.01")
 
-
-class _Fields(Struct, frozen=True):
-    """The names of one trade's own state fields."""
-
-    cycle: str
-    losses: str
-    cooldown: str
-    refreshes: str
-    direction: str
-    pause: str
-
-
-_NAMES = (
-    "cycle",
-    "consecutive_losses",
-    "cooldown_until",
-    "consecutive_refreshes",
-    "last_refresh_direction",
-    "refresh_cooldown_until",
-)
-_FIELDS = {trade: _Fields(*(f"{n}_{trade.lower()}" for n in _NAMES)) for trade in ("A", "B")}
+# Each trade has its own of these fields of the state.
+_CYCLE, _LOSSES, _COOLDOWN, _REFRESHES, _DIRECTION, _PAUSE = (
+    {"A": f"{name}_a", "B": f"{name}_b"}
+    for name in (
+        "cycle", "consecutive_losses", "cooldown_until", "consecutive_refreshes",
+        "last_refresh_direction", "refresh_cooldown_until",
+    )
+)  # fmt: skip
 
 
 def transition(
@@ -118,17 +163,26 @@ def transition(
     event: Event,
     cfg: EngineConfig,
     order_size_usd: Decimal,
-    order_sizes: Sizes = None,
+    order_sizes: Mapping[TradeId, Decimal] | None = None,
 ) -> Result:
     """The state after ``event`` and the actions it asks for, in order.
 
     New entries are worth ``order_size_usd`` quote, or the trade's own value in ``order_sizes``.
     An event of another type changes nothing.
     """
-    handler = _HANDLERS.get(type(event))
-    if handler is None:
-        return state, ()
-    return handler(state, event, cfg, order_size_usd, order_sizes)
+    sizes = order_size_usd, order_sizes
+    if type(event) is PriceTick:
+        return _on_price(state, event, cfg, sizes)
+    if type(event) is TimerTick:
+        return _on_timer(state, event, cfg, sizes)
+    if type(event) is FillEvent:
+        return _on_fill(state, event, cfg, sizes)
+    if type(event) is RecoveryFillEvent:
+        return _on_recovery_fill(state, event, cfg)
+    if type(event) is RecoveryCancelEvent:
+        state = replace(remove_recovery(state, event.recovery_id), now=event.timestamp)
+        return _clear_s2_clock(state), ()
+    return state, ()
 
 
 # --- pricing and sizing ---------------------------------------------------------------------
@@ -153,9 +207,7 @@ def compute_order_volume(
     if price <= 0 or order_size_usd <= 0 or order_size_usd < minimum:
         return None
     volume = round_half_even(order_size_usd / price, cfg.volume_decimals)
-    if volume < cfg.min_volume or volume * price < minimum:
-        return None
-    return volume
+    return None if volume < cfg.min_volume or volume * price < minimum else volume
 
 
 def _entry_price(state: PairState, cfg: EngineConfig, side: Side, trade: TradeId) -> Decimal:
@@ -184,57 +236,7 @@ def _exit_price(state: PairState, cfg: EngineConfig, side: Side, entry_fill: Dec
     return round_half_even(price, cfg.price_decimals)
 
 
-def _size(trade: TradeId, order_size_usd: Decimal, order_sizes: Sizes) -> Decimal:
-    return order_sizes.get(trade, order_size_usd) if order_sizes else order_size_usd
-
-
 # --- new entries ----------------------------------------------------------------------------
-
-
-def _create_entry(
-    state: PairState, cfg: EngineConfig, side: Side, trade: TradeId, cycle: int, size: Decimal
-) -> OrderState | None:
-    """An entry numbered ``next_order_id``; the caller attaches it and moves the counter on."""
-    price = _entry_price(state, cfg, side, trade)
-    volume = compute_order_volume(price, cfg, size)
-    if volume is None:
-        return None
-    return OrderState(
-        state.next_order_id, side, "entry", price, volume, trade, cycle, "", state.now
-    )
-
-
-def _place(order: OrderState, reason: str) -> PlaceOrderAction:
-    return PlaceOrderAction(
-        order.local_id,
-        order.side,
-        order.role,
-        order.price,
-        order.volume,
-        order.trade_id,
-        order.cycle,
-        True,
-        reason,
-    )
-
-
-def _follow_up(
-    state: PairState, cfg: EngineConfig, trade: TradeId, size: Decimal, reason: str
-) -> Result:
-    """The trade's next entry, unless its side is switched off or it is cooling down."""
-    order = None
-    if trade == "A":
-        if not state.long_only and state.now >= state.cooldown_until_a:
-            order = _create_entry(state, cfg, "sell", "A", state.cycle_a, size)
-    elif not state.short_only and state.now >= state.cooldown_until_b:
-        order = _create_entry(state, cfg, "buy", "B", state.cycle_b, size)
-    if order is None:
-        return state, ()
-    return _attach(state, order), (_place(order, reason),)
-
-
-def _attach(state: PairState, order: OrderState) -> PairState:
-    return replace(state, orders=(*state.orders, order), next_order_id=order.local_id + 1)
 
 
 def add_entry_order(
@@ -247,12 +249,10 @@ def add_entry_order(
     reason: str = "manual",
 ) -> tuple[PairState, PlaceOrderAction | None]:
     """Attach an entry worth ``order_size_usd`` quote; nothing while that trade cools down."""
-    order = None
-    if state.now >= getattr(state, _FIELDS[trade_id].cooldown):
-        order = _create_entry(state, cfg, side, trade_id, cycle, order_size_usd)
-    if order is None:
+    if state.now < getattr(state, _COOLDOWN[trade_id]):
         return state, None
-    return _attach(state, order), _place(order, reason)
+    state, placed = _enter(state, cfg, side, trade_id, cycle, order_size_usd, reason)
+    return state, placed[0] if placed else None
 
 
 def bootstrap_orders(
@@ -267,101 +267,108 @@ def bootstrap_orders(
     The orders come back separately: the caller attaches those it keeps. If only one can be made
     and the matching flag allows it, the returned state is one-sided.
     """
-    buy = _create_entry(state, cfg, "buy", "B", state.cycle_b, order_size_usd)
-    if buy:
-        state = replace(state, next_order_id=buy.local_id + 1)
-    sell = _create_entry(state, cfg, "sell", "A", state.cycle_a, order_size_usd)
-    if sell:
-        state = replace(state, next_order_id=sell.local_id + 1)
+    size, reason, held = order_size_usd, "bootstrap", state.orders
+    state, buy = _enter(state, cfg, "buy", "B", state.cycle_b, size, reason)
+    state, sell = _enter(state, cfg, "sell", "A", state.cycle_a, size, reason)
     long_only = bool(buy and not sell and allow_long_only)
     short_only = bool(sell and not buy and allow_short_only)
-    state = replace(
-        state,
-        long_only=long_only,
-        short_only=short_only,
-        mode_source="balance" if long_only or short_only else "none",
-    )
-    orders = tuple(order for order in (buy, sell) if order)
-    return state, tuple(_place(order, "bootstrap") for order in orders), orders
+    mode_source = "balance" if long_only or short_only else "none"
+    made, orders = (*buy, *sell), state.orders[len(held) :]
+    flags = {"long_only": long_only, "short_only": short_only, "mode_source": mode_source}
+    return replace(state, orders=held, **flags), made, orders
+
+
+def _enter(
+    state: PairState,
+    cfg: EngineConfig,
+    side: Side,
+    trade: TradeId,
+    cycle: int,
+    size: Decimal,
+    reason: str,
+) -> tuple[PairState, tuple[PlaceOrderAction, ...]]:
+    """Attach an entry worth ``size`` quote and place it; nothing if that is too small."""
+    price = _entry_price(state, cfg, side, trade)
+    volume = compute_order_volume(price, cfg, size)
+    if volume is None:
+        return state, ()
+    local_id, now = state.next_order_id, state.now
+    order = OrderState(local_id, side, "entry", price, volume, trade, cycle, "", now)
+    state = replace(state, orders=(*state.orders, order), next_order_id=local_id + 1)
+    return state, (_place(order, reason),)
+
+
+def _place(order: OrderState, reason: str) -> PlaceOrderAction:
+    return PlaceOrderAction(
+        order.local_id, order.side, order.role, order.price, order.volume, order.trade_id,
+        order.cycle, True, reason,
+    )  # fmt: skip
+
+
+def _follow_up(
+    state: PairState, cfg: EngineConfig, trade: TradeId, sizes: Sizes, reason: str
+) -> Result:
+    """The trade's next entry, unless its side is switched off or it is cooling down."""
+    side: Side = "sell" if trade == "A" else "buy"
+    switched_off = state.long_only if trade == "A" else state.short_only
+    if switched_off or state.now < getattr(state, _COOLDOWN[trade]):
+        return state, ()
+    cycle, size = getattr(state, _CYCLE[trade]), _size(sizes, trade)
+    return _enter(state, cfg, side, trade, cycle, size, reason)
+
+
+def _size(sizes: Sizes, trade: TradeId) -> Decimal:
+    usual, own = sizes
+    return own.get(trade, usual) if own else usual
 
 
 # --- booking --------------------------------------------------------------------------------
 
 
 def _book(
-    state: PairState,
-    cfg: EngineConfig,
-    order: OrderState | RecoveryOrder,
-    price: Decimal,
-    fee: Decimal,
+    state: PairState, cfg: EngineConfig, order: Resting, price: Decimal, fee: Decimal
 ) -> tuple[PairState, BookCycleAction]:
     """Close the order's cycle at ``price``, now: totals, record, losing streak and cooldown.
 
     The stored volume counts, not the executed one. The entry's fee is in ``total_fees`` already.
     """
-    trade, cycle, volume = order.trade_id, order.cycle, order.volume
-    entry_price, entry_fee = order.entry_price, order.entry_fee
+    trade, cycle, volume, entry_fee = order.trade_id, order.cycle, order.volume, order.entry_fee
     if trade == "A":
-        gross, quote_fee = (entry_price - price) * volume, entry_fee
+        gross, quote_fee = (order.entry_price - price) * volume, entry_fee
     else:
-        gross, quote_fee = (price - entry_price) * volume, fee
+        gross, quote_fee = (price - order.entry_price) * volume, fee
     fees = entry_fee + fee
-    net = gross - fees
-    settled = gross - quote_fee
-    from_recovery = type(order) is RecoveryOrder
+    net, settled = gross - fees, gross - quote_fee
+    from_recovery, entered_at = False, order.entry_filled_at
+    if isinstance(order, RecoveryOrder):
+        from_recovery, entered_at = True, entered_at if entered_at > 0 else order.orphaned_at
     record = CycleRecord(
-        trade,
-        cycle,
-        entry_price,
-        price,
-        volume,
-        gross,
-        fees,
-        net,
-        entry_fee,
-        fee,
-        quote_fee,
-        settled,
-        _entry_time(order),
-        state.now,
-        from_recovery,
-        order.regime_at_entry,
-    )
+        trade, cycle, order.entry_price, price, volume, gross, fees, net, entry_fee, fee,
+        quote_fee, settled, entered_at, state.now, from_recovery, order.regime_at_entry,
+    )  # fmt: skip
+    losses, lost_today = 0, state.today_realized_loss
+    if net < 0:
+        losses, lost_today = getattr(state, _LOSSES[trade]) + 1, lost_today - net
+    cooldown = _base_cooldown(state, cfg, trade)
+    if losses >= cfg.loss_cooldown_start:
+        cooldown = max(cooldown, state.now + cfg.loss_cooldown_sec)
+    streak: dict[str, Any] = {_LOSSES[trade]: losses, _COOLDOWN[trade]: cooldown}
     state = replace(
         state,
         completed_cycles=(*state.completed_cycles, record),
         total_profit=state.total_profit + net,
         total_settled_usd=state.total_settled_usd + settled,
         total_fees=state.total_fees + fee,
+        today_realized_loss=lost_today,
         total_round_trips=state.total_round_trips + 1,
-        **_streak_changes(state, cfg, trade, net),
+        **streak,
     )
     return state, BookCycleAction(trade, cycle, net, gross, fees, settled, from_recovery)
 
 
-def _entry_time(order: OrderState | RecoveryOrder) -> float:
-    at = order.entry_filled_at
-    return order.orphaned_at if isinstance(order, RecoveryOrder) and at <= 0 else at
-
-
-def _streak_changes(
-    state: PairState, cfg: EngineConfig, trade: TradeId, net: Decimal
-) -> dict[str, Any]:
-    fields = _FIELDS[trade]
-    changes: dict[str, Any] = {fields.losses: 0}
-    if net < 0:
-        changes[fields.losses] = getattr(state, fields.losses) + 1
-        changes["today_realized_loss"] = state.today_realized_loss - net
-    cooldown = _base_cooldown(state, cfg, fields)
-    if changes[fields.losses] >= cfg.loss_cooldown_start:
-        cooldown = max(cooldown, state.now + cfg.loss_cooldown_sec)
-    changes[fields.cooldown] = cooldown
-    return changes
-
-
-def _base_cooldown(state: PairState, cfg: EngineConfig, fields: _Fields) -> float:
+def _base_cooldown(state: PairState, cfg: EngineConfig, trade: TradeId) -> float:
     """Until when the trade pauses after any closed or orphaned cycle."""
-    until: float = getattr(state, fields.cooldown)
+    until: float = getattr(state, _COOLDOWN[trade])
     pause = cfg.reentry_base_cooldown_sec
     return max(until, state.now + pause) if pause > 0 else until
 
@@ -375,192 +382,123 @@ def _clear_s2_clock(state: PairState) -> PairState:
 # --- fills ----------------------------------------------------------------------------------
 
 
-def _on_fill(
-    state: PairState, event: FillEvent, cfg: EngineConfig, size: Decimal, sizes: Sizes
-) -> Result:
+def _on_fill(state: PairState, event: FillEvent, cfg: EngineConfig, sizes: Sizes) -> Result:
     order = find_order(state, event.order_local_id)
     if order is None:
         return replace(state, now=event.timestamp), ()
-    rest = tuple([o for o in state.orders if o.local_id != order.local_id])
     if order.role == "entry":
-        return _entry_filled(state, rest, order, event, cfg)
+        return _entry_filled(state, order, event, cfg)
     trade = order.trade_id
+    rest = tuple([o for o in state.orders if o.local_id != order.local_id])
     state = replace(state, now=event.timestamp, orders=rest)
     state, booked = _book(state, cfg, order, event.price, event.fee)
-    counter = _FIELDS[trade].cycle
-    if order.cycle >= getattr(state, counter):
-        state = replace(state, **{counter: order.cycle + 1})
-    state, placed = _follow_up(state, cfg, trade, _size(trade, size, sizes), "cycle_complete")
+    if order.cycle >= getattr(state, _CYCLE[trade]):
+        state = replace(state, **{_CYCLE[trade]: order.cycle + 1})
+    state, placed = _follow_up(state, cfg, trade, sizes, "cycle_complete")
     return _clear_s2_clock(state), (booked, *placed)
 
 
 def _entry_filled(
-    state: PairState,
-    rest: tuple[OrderState, ...],
-    entry: OrderState,
-    event: FillEvent,
-    cfg: EngineConfig,
+    state: PairState, entry: OrderState, event: FillEvent, cfg: EngineConfig
 ) -> Result:
     side: Side = "sell" if entry.side == "buy" else "buy"
+    price, fee, at = event.price, event.fee, event.timestamp
     order = OrderState(
-        state.next_order_id,
-        side,
-        "exit",
-        _exit_price(state, cfg, side, event.price),
-        event.volume,
-        entry.trade_id,
-        entry.cycle,
-        "",
-        event.timestamp,
-        event.price,
-        event.fee,
-        event.timestamp,
-        entry.regime_at_entry,
-    )
-    state = replace(
-        state,
-        now=event.timestamp,
-        orders=(*rest, order),
-        next_order_id=order.local_id + 1,
-        total_fees=state.total_fees + event.fee,
-    )
+        state.next_order_id, side, "exit", _exit_price(state, cfg, side, price), event.volume,
+        entry.trade_id, entry.cycle, "", at, price, fee, at, entry.regime_at_entry,
+    )  # fmt: skip
+    orders = (*[o for o in state.orders if o.local_id != entry.local_id], order)
+    next_id, fees = order.local_id + 1, state.total_fees + fee
+    state = replace(state, now=at, orders=orders, next_order_id=next_id, total_fees=fees)
     return _clear_s2_clock(state), (_place(order, "entry_fill_exit"),)
 
 
-def _on_recovery_fill(
-    state: PairState, event: RecoveryFillEvent, cfg: EngineConfig, size: Decimal, sizes: Sizes
-) -> Result:
-    state = replace(state, now=event.timestamp)
+def _on_recovery_fill(state: PairState, event: RecoveryFillEvent, cfg: EngineConfig) -> Result:
     recovery = find_recovery(state, event.recovery_id)
+    state = replace(remove_recovery(state, event.recovery_id), now=event.timestamp)
     if recovery is None:
         return state, ()
-    state = remove_recovery(state, event.recovery_id)
     state, booked = _book(state, cfg, recovery, event.price, event.fee)
     return _clear_s2_clock(state), (booked,)
-
-
-def _on_recovery_cancel(
-    state: PairState, event: RecoveryCancelEvent, cfg: EngineConfig, size: Decimal, sizes: Sizes
-) -> Result:
-    state = replace(remove_recovery(state, event.recovery_id), now=event.timestamp)
-    return _clear_s2_clock(state), ()
 
 
 # --- the price: stale entries follow it -----------------------------------------------------
 
 
-def _on_price(
-    state: PairState, event: PriceTick, cfg: EngineConfig, size: Decimal, sizes: Sizes
-) -> Result:
+def _on_price(state: PairState, event: PriceTick, cfg: EngineConfig, sizes: Sizes) -> Result:
     market, now = event.price, event.timestamp
     state = replace(state, market_price=market, now=now, last_price_update_at=now)
     if market <= 0:
         return state, ()
     limit = cfg.refresh_pct * market
     for order in state.orders:
-        if (
-            order.role == "entry"
-            and abs(order.price - market) * HUNDRED > limit
-            and now >= getattr(state, _FIELDS[order.trade_id].pause)
-        ):
-            return _refresh(state, order, cfg, _size(order.trade_id, size, sizes))
+        stale = order.role == "entry" and abs(order.price - market) * HUNDRED > limit
+        if stale and now >= getattr(state, _PAUSE[order.trade_id]):
+            return _refresh(state, order, cfg, _size(sizes, order.trade_id))
     return state, ()
 
 
 def _refresh(state: PairState, entry: OrderState, cfg: EngineConfig, size: Decimal) -> Result:
     """Move a stale entry to the market, or pause if the market keeps running the same way."""
-    fields = _FIELDS[entry.trade_id]
-    count, pause = getattr(state, fields.refreshes), getattr(state, fields.pause)
+    trade = entry.trade_id
+    count, pause = getattr(state, _REFRESHES[trade]), getattr(state, _PAUSE[trade])
     if count >= cfg.max_consecutive_refreshes and pause > 0:
         count, pause = 0, 0.0
     direction = "up" if state.market_price > entry.price else "down"
-    count = count + 1 if direction == getattr(state, fields.direction) else 1
+    count = count + 1 if direction == getattr(state, _DIRECTION[trade]) else 1
     frozen = count >= cfg.max_consecutive_refreshes
     if frozen:
         pause = state.now + cfg.refresh_cooldown_sec
-    state = replace(
-        state, **{fields.refreshes: count, fields.direction: direction, fields.pause: pause}
-    )
-    return (state, ()) if frozen else _replace_entry(state, entry, cfg, size)
-
-
-def _replace_entry(state: PairState, entry: OrderState, cfg: EngineConfig, size: Decimal) -> Result:
-    state = remove_order(state, entry.local_id)
+    changes = {_REFRESHES[trade]: count, _DIRECTION[trade]: direction, _PAUSE[trade]: pause}
+    state = replace(state, **changes)
+    if frozen:
+        return state, ()
     cancel = CancelOrderAction(entry.local_id, entry.txid, "stale_entry")
-    order = _create_entry(state, cfg, entry.side, entry.trade_id, entry.cycle, size)
-    if order is None:
-        return state, (cancel,)
-    return _attach(state, order), (cancel, _place(order, "refresh_entry"))
+    state = remove_order(state, entry.local_id)
+    state, placed = _enter(state, cfg, entry.side, trade, entry.cycle, size, "refresh_entry")
+    return state, (cancel, *placed)
 
 
 # --- the clock: exits that waited too long --------------------------------------------------
 
 
-def _on_timer(
-    state: PairState, event: TimerTick, cfg: EngineConfig, size: Decimal, sizes: Sizes
-) -> Result:
-    entered, now = state.s2_entered_at, event.timestamp
-    phase = derive_phase(state)
+def _on_timer(state: PairState, event: TimerTick, cfg: EngineConfig, sizes: Sizes) -> Result:
+    entered, now, phase = state.s2_entered_at, event.timestamp, derive_phase(state)
     state = replace(state, now=now, s2_entered_at=None)
     if cfg.sticky_mode_enabled or phase == "S0":
         return state, ()
     if phase != "S2":
         order = next(o for o in state.orders if o.role == "exit")
-        if not _waited_in_s1(state, order, cfg):
-            return state, ()
-        return _orphan(state, order, "s1_timeout", cfg, _size(order.trade_id, size, sizes))
+        since = order.entry_filled_at or order.placed_at or now
+        waited, market = now - since >= cfg.s1_orphan_after_sec, state.market_price
+        # Only if the market has moved away: exactly at its price the exit may yet fill.
+        if waited and (market < order.price if order.side == "sell" else market > order.price):
+            return _orphan(state, order, "s1_timeout", cfg, sizes)
+        return state, ()
     if entered is None:
         return replace(state, s2_entered_at=now), ()
     if now - entered < cfg.s2_orphan_after_sec or state.market_price <= 0:
         return replace(state, s2_entered_at=entered), ()
-    order = _worse_exit(state)
-    return _orphan(state, order, "s2_timeout", cfg, _size(order.trade_id, size, sizes))
-
-
-def _waited_in_s1(state: PairState, order: OrderState, cfg: EngineConfig) -> bool:
-    """Old enough, and the market has moved away from it: exactly at the price it may yet fill."""
-    since = order.entry_filled_at or order.placed_at or state.now
-    if state.now - since < cfg.s1_orphan_after_sec:
-        return False
-    if order.side == "sell":
-        return state.market_price < order.price
-    return state.market_price > order.price
-
-
-def _worse_exit(state: PairState) -> OrderState:
-    """Of the first buy and the first sell exit the one further away; the sell exit on a tie."""
     exits = [o for o in state.orders if o.role == "exit"]
-    buy = next(o for o in exits if o.side == "buy")
-    sell = next(o for o in exits if o.side == "sell")
-    market = state.market_price
-    return buy if abs(buy.price - market) > abs(sell.price - market) else sell
+    sell, buy = (next(o for o in exits if o.side == side) for side in ("sell", "buy"))
+    further = max(sell, buy, key=lambda o: abs(o.price - state.market_price))  # sell on a tie
+    return _orphan(state, further, "s2_timeout", cfg, sizes)
 
 
 def _orphan(
-    state: PairState, order: OrderState, reason: str, cfg: EngineConfig, size: Decimal
+    state: PairState, order: OrderState, reason: str, cfg: EngineConfig, sizes: Sizes
 ) -> Result:
     """Set the exit aside as a recovery order and let its trade begin the next cycle."""
     trade = order.trade_id
-    fields = _FIELDS[trade]
     state, evicted = _evict_surplus(state, cfg)
     recovery = RecoveryOrder(
-        state.next_recovery_id,
-        order.side,
-        order.price,
-        order.volume,
-        trade,
-        order.cycle,
-        order.entry_price,
-        state.now,
-        order.entry_fee,
-        order.entry_filled_at,
-        order.txid,
-        reason,
+        state.next_recovery_id, order.side, order.price, order.volume, trade, order.cycle,
+        order.entry_price, state.now, order.entry_fee, order.entry_filled_at, order.txid, reason,
         order.regime_at_entry,
-    )
+    )  # fmt: skip
     changes: dict[str, Any] = {
-        fields.cycle: getattr(state, fields.cycle) + 1,
-        fields.cooldown: _base_cooldown(state, cfg, fields),
+        _CYCLE[trade]: getattr(state, _CYCLE[trade]) + 1,
+        _COOLDOWN[trade]: _base_cooldown(state, cfg, trade),
     }
     state = replace(
         remove_order(state, order.local_id),
@@ -569,29 +507,25 @@ def _orphan(
         **changes,
     )
     set_aside = OrphanOrderAction(order.local_id, recovery.recovery_id, reason)
-    state, placed = _follow_up(state, cfg, trade, size, f"orphan_{trade}")
+    state, placed = _follow_up(state, cfg, trade, sizes, f"orphan_{trade}")
     return state, (*evicted, set_aside, *placed)
 
 
 def _evict_surplus(state: PairState, cfg: EngineConfig) -> Result:
     """Make room for one more recovery order: the furthest, then oldest, are closed on paper."""
     recoveries, market = state.recovery_orders, state.market_price
-    cap = max(1, cfg.max_recovery_slots)
-    if len(recoveries) + 1 <= cap:
+    surplus = len(recoveries) + 1 - max(1, cfg.max_recovery_slots)
+    if surplus <= 0:
         return state, ()
 
-    def rank(index: int) -> tuple[Decimal, float, int]:
-        recovery = recoveries[index]
+    def rank(recovery: RecoveryOrder) -> tuple[Decimal, float, int]:
         distance = abs(recovery.price - market) if market > 0 else ZERO
         return -distance, recovery.orphaned_at, recovery.recovery_id
 
-    surplus = len(recoveries) + 1 - int(cap)
-    leaving = set(sorted(range(len(recoveries)), key=rank)[:surplus])
-    kept = tuple(r for i, r in enumerate(recoveries) if i not in leaving)
-    state = replace(state, recovery_orders=kept)
+    leaving = sorted(recoveries, key=rank)[: ceil(surplus)]
+    state = replace(state, recovery_orders=tuple([r for r in recoveries if r not in leaving]))
     actions: list[Action] = []
-    for index in sorted(leaving):
-        recovery = recoveries[index]
+    for recovery in [r for r in recoveries if r in leaving]:
         if recovery.txid:
             number, reason = -recovery.recovery_id, "recovery_cap_evict_priority"
             actions.append(CancelOrderAction(number, recovery.txid, reason))
@@ -600,12 +534,3 @@ def _evict_surplus(state: PairState, cfg: EngineConfig) -> Result:
         state, booked = _book(state, cfg, recovery, price, fee)
         actions.append(booked)
     return state, tuple(actions)
-
-
-_HANDLERS: dict[type, Callable[[PairState, Any, EngineConfig, Decimal, Sizes], Result]] = {
-    PriceTick: _on_price,
-    TimerTick: _on_timer,
-    FillEvent: _on_fill,
-    RecoveryFillEvent: _on_recovery_fill,
-    RecoveryCancelEvent: _on_recovery_cancel,
-}

@@ -1,16 +1,20 @@
-"""One slot's records: configuration, state, events, actions — and the edits that need no price.
+"""One slot's configuration and state: records, edits that need no price, invariants, storing.
 
 Rules: everything is frozen; sequences are tuples whose order carries meaning (removal keeps it,
 additions go to the end). Money, prices, volumes and percentages are Decimal, times and durations
 float seconds. Field names are those of the first bot, so that its snapshots can be read;
 "usd" in them means the quote currency. The records hold no reference cycles, hence ``gc=False``.
+A state leaves as a plain mapping, Decimals as text, and comes back equal. Old snapshots are read
+generously (missing keys take defaults, unknown ones are ignored), but a number that is null or
+unusable is refused by name rather than guessed.
 """
 
-from decimal import Decimal
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, get_args
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, to_builtins
+from msgspec.structs import fields, replace
 
 from gridbot.core.numbers import ZERO
 from gridbot.core.records import Side, TradeId
@@ -146,100 +150,6 @@ class PairState(Struct, frozen=True, gc=False):
     profit_pct_runtime: Decimal = Decimal("1.0")
 
 
-# --- events and actions ---------------------------------------------------------------------
-
-
-class PriceTick(Struct, frozen=True, gc=False):
-    """The market was seen at ``price``."""
-
-    price: Decimal
-    timestamp: float
-
-
-class TimerTick(Struct, frozen=True, gc=False):
-    """Time passed: the only event that orphans."""
-
-    timestamp: float
-
-
-class FillEvent(Struct, frozen=True, gc=False):
-    """An active order is done, ``volume`` of it executed; ``fee`` in quote."""
-
-    order_local_id: int
-    txid: str
-    side: Side
-    price: Decimal
-    volume: Decimal
-    fee: Decimal
-    timestamp: float
-
-
-class RecoveryFillEvent(Struct, frozen=True, gc=False):
-    """A recovery order filled after all; ``fee`` in quote."""
-
-    recovery_id: int
-    txid: str
-    side: Side
-    price: Decimal
-    volume: Decimal
-    fee: Decimal
-    timestamp: float
-
-
-class RecoveryCancelEvent(Struct, frozen=True, gc=False):
-    """A recovery order is gone from the exchange without a fill."""
-
-    recovery_id: int
-    txid: str
-    timestamp: float
-
-
-class PlaceOrderAction(Struct, frozen=True, gc=False):
-    """Send this order."""
-
-    local_id: int
-    side: Side
-    role: OrderRole
-    price: Decimal
-    volume: Decimal
-    trade_id: TradeId
-    cycle: int
-    post_only: bool = True
-    reason: str = ""
-
-
-class CancelOrderAction(Struct, frozen=True, gc=False):
-    """Cancel this order; a negative ``local_id`` is minus a recovery id."""
-
-    local_id: int
-    txid: str
-    reason: str = ""
-
-
-class OrphanOrderAction(Struct, frozen=True, gc=False):
-    """An active exit became a recovery order; nothing to send."""
-
-    local_id: int
-    recovery_id: int
-    reason: str
-
-
-class BookCycleAction(Struct, frozen=True, gc=False):
-    """A cycle was closed with these figures, in quote."""
-
-    trade_id: TradeId
-    cycle: int
-    net_profit: Decimal
-    gross_profit: Decimal
-    fees: Decimal
-    settled_usd: Decimal = ZERO
-    from_recovery: bool = False
-
-
-Event = PriceTick | TimerTick | FillEvent | RecoveryFillEvent | RecoveryCancelEvent
-Action = PlaceOrderAction | CancelOrderAction | OrphanOrderAction | BookCycleAction
-
-
 # --- reading and editing a state ------------------------------------------------------------
 
 
@@ -291,9 +201,8 @@ def apply_order_txid(state: PairState, local_id: int, txid: str) -> PairState:
 
 def apply_recovery_txid(state: PairState, recovery_id: int, txid: str) -> PairState:
     """Note the exchange id of a recovery order."""
-    patched = tuple(
-        replace(r, txid=txid) if r.recovery_id == recovery_id else r for r in state.recovery_orders
-    )
+    rows = state.recovery_orders
+    patched = tuple([replace(r, txid=txid) if r.recovery_id == recovery_id else r for r in rows])
     return replace(state, recovery_orders=patched)
 
 
@@ -303,7 +212,7 @@ def apply_order_regime_at_entry(state: PairState, local_id: int, value: Any) -> 
 
 
 def _patch_order(state: PairState, local_id: int, **changes: Any) -> PairState:
-    patched = tuple(replace(o, **changes) if o.local_id == local_id else o for o in state.orders)
+    patched = tuple([replace(o, **changes) if o.local_id == local_id else o for o in state.orders])
     return replace(state, orders=patched)
 
 
@@ -312,13 +221,24 @@ def regime_code(value: Any) -> int | None:
     if isinstance(value, str):
         text = value.strip().upper()
         value = int(text) if text.isdecimal() and len(text) < 9 else REGIME_CODES.get(text)
-    if not isinstance(value, int | float) or not abs(value) < 3:
-        return None
-    code = int(value)
-    return code if code >= 0 else None
+    return int(value) if isinstance(value, int | float) and -1 < value < 3 else None
 
 
 # --- invariants -----------------------------------------------------------------------------
+
+
+# Phase, flag that must be set, and then: counts of buy and sell entries (None: any), of buy and
+# sell exits, and what is said if they differ. The first row that applies counts.
+_SHAPES = (
+    ("S0", "long_only", (1, 0), (0, 0), "S0 long_only must be exactly one buy entry"),
+    ("S0", "short_only", (0, 1), (0, 0), "S0 short_only must be exactly one sell entry"),
+    ("S0", None, (1, 1), (0, 0), "S0 must be exactly A sell entry + B buy entry"),
+    ("S1a", "short_only", None, (1, 0), "S1a short_only must have one buy exit"),
+    ("S1a", None, (1, 0), (1, 0), "S1a must be one buy exit + one buy entry"),
+    ("S1b", "long_only", None, (0, 1), "S1b long_only must have one sell exit"),
+    ("S1b", None, (0, 1), (0, 1), "S1b must be one sell exit + one sell entry"),
+    ("S2", None, (0, 0), (1, 1), "S2 must be one buy exit + one sell exit only"),
+)
 
 
 def check_invariants(state: PairState) -> list[str]:
@@ -326,17 +246,20 @@ def check_invariants(state: PairState) -> list[str]:
 
     Waiting states (a missing entry during a cooldown, say) break some of these legitimately.
     """
-    found = []
-    ids = [order.local_id for order in state.orders]
-    if len(set(ids)) < len(ids):
+    found, phase = [], derive_phase(state)
+    if len({order.local_id for order in state.orders}) < len(state.orders):
         found.append("duplicate order local_id")
-    phase = derive_phase(state)
     if shape := _shape_violation(state, phase):
         found.append(shape)
     if phase != "S2" and state.s2_entered_at is not None:
         found.append("s2_entered_at must be null outside S2")
     for order in state.orders:
-        found.extend(_order_violations(order))
+        if order.cycle < 1:
+            found.append("order cycle must be >= 1")
+        if order.role == "exit" and order.entry_price <= 0:
+            found.append("exit must carry entry_price")
+        if order.volume <= 0:
+            found.append("order volume must be > 0")
     if state.cycle_a < 1 or state.cycle_b < 1:
         found.append("cycle counters must be >= 1")
     return found
@@ -344,34 +267,106 @@ def check_invariants(state: PairState) -> list[str]:
 
 def _shape_violation(state: PairState, phase: Phase) -> str | None:
     held = [(order.role, order.side) for order in state.orders]
-    entries = held.count(("entry", "buy")), held.count(("entry", "sell"))
-    exits = held.count(("exit", "buy")), held.count(("exit", "sell"))
-    if phase == "S0":
-        if state.long_only:
-            return None if entries == (1, 0) else "S0 long_only must be exactly one buy entry"
-        if state.short_only:
-            return None if entries == (0, 1) else "S0 short_only must be exactly one sell entry"
-        return None if entries == (1, 1) else "S0 must be exactly A sell entry + B buy entry"
-    if phase == "S1a":
-        if state.short_only:
-            return None if exits == (1, 0) else "S1a short_only must have one buy exit"
-        fits = exits == (1, 0) and entries == (1, 0)
-        return None if fits else "S1a must be one buy exit + one buy entry"
-    if phase == "S1b":
-        if state.long_only:
-            return None if exits == (0, 1) else "S1b long_only must have one sell exit"
-        fits = exits == (0, 1) and entries == (0, 1)
-        return None if fits else "S1b must be one sell exit + one sell entry"
-    fits = exits == (1, 1) and entries == (0, 0)
-    return None if fits else "S2 must be one buy exit + one sell exit only"
+    held_entries = held.count(("entry", "buy")), held.count(("entry", "sell"))
+    held_exits = held.count(("exit", "buy")), held.count(("exit", "sell"))
+    entries, exits, text = next(
+        row[2:] for row in _SHAPES if row[0] == phase and (not row[1] or getattr(state, row[1]))
+    )
+    return None if entries in (None, held_entries) and exits == held_exits else text
 
 
-def _order_violations(order: OrderState) -> list[str]:
-    found = []
-    if order.cycle < 1:
-        found.append("order cycle must be >= 1")
-    if order.role == "exit" and order.entry_price <= 0:
-        found.append("exit must carry entry_price")
-    if order.volume <= 0:
-        found.append("order volume must be > 0")
-    return found
+# --- storing --------------------------------------------------------------------------------
+
+# Sums of finite products stay far inside; "1E+999999" would hang whatever prints it.
+EXPONENT_MAX = 18
+EXPONENT_MIN = -100
+
+Reader = Callable[[Any, str], Any]
+
+
+class SnapshotError(ValueError):
+    """A stored state that cannot be used; the message names the field."""
+
+
+def to_dict(state: PairState) -> dict[str, Any]:
+    """The state as JSON-ready builtins: field names as keys, Decimals as text, tuples as lists."""
+    data: dict[str, Any] = to_builtins(state)
+    return {name: list(value) if type(value) is tuple else value for name, value in data.items()}
+
+
+def from_dict(data: Mapping[str, Any]) -> PairState:
+    """The state in ``data``; raises SnapshotError naming the field that cannot be read."""
+    if not isinstance(data, Mapping):
+        raise SnapshotError(f"slot state: {data!r} is not a mapping")
+    source = dict(data)
+    source.setdefault("total_settled_usd", source.get("total_profit", 0))
+    source.setdefault("profit_pct_runtime", source.get("profit_pct", 1))
+    state: PairState = _record(PairState, source, "")
+    return state
+
+
+def _record(kind: type[Any], row: Mapping[str, Any], where: str) -> Any:
+    values = {
+        name: read(row.get(name, 0), where + name)
+        for name, required, read in _PLANS[kind]
+        if required or name in row
+    }
+    return kind(**values)
+
+
+def _decimal(value: Any, what: str) -> Decimal:
+    try:
+        # A float counts as the text it was written as: 0.1 is one tenth.
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise SnapshotError(f"{what}: {value!r} is not a number") from None
+    if not number.is_finite() or not EXPONENT_MIN <= number.adjusted() <= EXPONENT_MAX:
+        raise SnapshotError(f"{what}: {value!r} is not a finite number of sane size")
+    return number
+
+
+def _mode_source(value: Any, what: str) -> str:
+    text = str(value).strip().lower()
+    return text if text in ("balance", "regime") else "none"
+
+
+def _one_of(choices: tuple[str, ...]) -> Reader:
+    def read(value: Any, what: str) -> str:
+        text = str(value or choices[0])
+        if text not in choices:
+            raise SnapshotError(f"{what}: {value!r} is not one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _many(kind: type[Any]) -> Reader:
+    def read(rows: Any, what: str) -> tuple[Any, ...]:
+        if not isinstance(rows, list | tuple):
+            raise SnapshotError(f"{what}: {rows!r} is not a list")
+        found = [(n, row) for n, row in enumerate(rows) if isinstance(row, Mapping)]
+        return tuple([_record(kind, row, f"{what}[{n}].") for n, row in found])
+
+    return read
+
+
+_READERS: dict[Any, Reader] = {
+    Decimal: _decimal,
+    int: lambda value, what: int(_decimal(value, what)),
+    float: lambda value, what: float(_decimal(value, what)),
+    bool: lambda value, _: bool(value),
+    str: lambda value, _: str(value or ""),
+    float | None: lambda value, what: None if value is None else float(_decimal(value, what)),
+    int | None: lambda value, _: regime_code(value),
+    str | None: lambda value, _: value,
+    ModeSource: _mode_source,
+    **{kind: _one_of(get_args(kind)) for kind in (Side, OrderRole, TradeId)},
+    tuple[OrderState, ...]: _many(OrderState),
+    tuple[RecoveryOrder, ...]: _many(RecoveryOrder),
+    tuple[CycleRecord, ...]: _many(CycleRecord),
+    "reason": lambda value, _: str(value or "stale"),  # by name: not every text has a default
+}
+_PLANS: dict[type[Any], list[tuple[str, bool, Reader]]] = {
+    kind: [(f.name, f.required, _READERS.get(f.name) or _READERS[f.type]) for f in fields(kind)]
+    for kind in (PairState, OrderState, RecoveryOrder, CycleRecord)
+}

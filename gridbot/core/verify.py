@@ -11,26 +11,22 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal, DecimalException, localcontext
 from hashlib import sha256
+from itertools import chain, pairwise
 
 import msgspec
 
-from gridbot.core.ledger import LedgerHead
+from gridbot.core.ledger import EXECUTION_TYPES, LedgerHead
 from gridbot.core.numbers import CONTEXT, ZERO, plain
-from gridbot.core.positions import FillPart, NoPosition, Position, Positions, SlotAccount
-from gridbot.core.records import LedgerEntry, Record, Role, Side
+from gridbot.core.positions import FillPart, NoPosition, Position, Positions, SlotAccount, fill_side
+from gridbot.core.records import LedgerEntry, Record, Role, TradeId
 
 _decode = msgspec.json.Decoder(LedgerEntry).decode
 _DECIMALS = re.compile(r"quote to (-?\d{1,2}) decimals, base to (-?\d{1,2})$")
 _LOTS = re.compile(r"(?:^|; )with lots (\d+(?:, \d+)*)$")
 _LINK = b',"prev_hash":"'
 
-_EXECUTIONS: dict[str, tuple[Role, Side | None]] = {
-    "BUY_ENTRY": ("entry", "buy"),
-    "SELL_ENTRY": ("entry", "sell"),
-    "BUY_EXIT": ("exit", "buy"),
-    "SELL_EXIT": ("exit", "sell"),
-    "RECOVERY_FILL": ("recovery", None),
-}
+_TRADES: dict[str, TradeId] = {"A": "A", "B": "B"}
+_ROLES: dict[str, Role] = {kind: role for (role, _), kind in EXECUTION_TYPES.items()}
 _MEMOS = ("CYCLE_PROFIT", "WRITE_OFF", "RECOVERY_CANCEL", "RECONCILIATION_DRIFT")
 
 
@@ -44,17 +40,11 @@ class VerifyReport(Record, frozen=True):
     head: LedgerHead
     quote: Decimal
     base: Decimal
-    last_price: Decimal
     total: SlotAccount
     accounts: dict[int, SlotAccount]
     open_positions: list[Position]
     inventory_units: Decimal
     inventory_cost: Decimal
-
-    @property
-    def realised(self) -> Decimal:
-        """Result of all closed round trips, net of fees."""
-        return self.total.realised
 
 
 def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> VerifyReport:
@@ -66,8 +56,8 @@ def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> Veri
     with localcontext(CONTEXT):
         replay, problems, notes, number = _Replay(), list[str](), list[str](), 0
         try:
-            for number, line, is_last in _numbered(lines):
-                if is_last and _is_torn(line):
+            for number, (line, after) in enumerate(pairwise(chain(lines, [b""])), 1):
+                if not after and _is_torn(line):
                     notes.append(f"line {number}: torn, as after a crash while it was written")
                 else:
                     replay.line(line, head)
@@ -81,17 +71,6 @@ def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> Veri
 
 class _Bad(Exception):
     pass
-
-
-def _numbered(lines: Iterable[bytes]) -> Iterable[tuple[int, bytes, bool]]:
-    held: bytes | None = None
-    number = 0
-    for line in lines:
-        if held is not None:
-            yield number, held, False
-        held, number = line, number + 1
-    if held is not None:
-        yield number, held, True
 
 
 def _is_torn(line: bytes) -> bool:
@@ -115,8 +94,9 @@ class _Replay:
         self.entries = 0
         self.hash = b""
         self.quote = self.base = self.last_price = ZERO
-        self.part: FillPart | None = None
-        self.due: list[str] = []  # row types that must follow the last execution
+        self.moved = ZERO, ZERO  # quote and base, by this row
+        self.part: FillPart  # the last execution,
+        self.due: list[str] = []  # and the types of the rows that must follow it
 
     def line(self, line: bytes, head: LedgerHead | None) -> None:
         try:
@@ -124,7 +104,8 @@ class _Replay:
         except msgspec.DecodeError as error:
             raise _Bad(f"not a ledger entry: {error}") from None
         expected = self.entries + 1
-        _require(row.id == expected, f"id was {row.id}, should be {expected}")
+        if row.id != expected:
+            raise _Bad(f"id was {row.id}, should be {expected}")
         self._chain(line, row)
         if head is not None and row.id == head.id:
             _require(row.hash == head.hash, "another line than the one the snapshot vouches for")
@@ -135,13 +116,12 @@ class _Replay:
         self.entries = expected
 
     def finish(self, head: LedgerHead | None) -> list[str]:
-        notes = []
-        if head is not None and self.entries < head.id:
-            raise _Bad(f"the file ends at entry {self.entries}, the snapshot vouches for {head.id}")
-        if head is not None and self.entries > head.id:
-            notes.append(f"{self.entries - head.id} entries after the snapshot's {head.id}")
+        notes, known = [], head.id if head is not None else self.entries
+        if self.entries < known:
+            raise _Bad(f"the file ends at entry {self.entries}, the snapshot vouches for {known}")
+        if self.entries > known:
+            notes.append(f"{self.entries - known} entries after the snapshot's {known}")
         if self.due:
-            assert self.part is not None
             notes.append(f"the last booking is not complete: {self.due[0]} row missing")
             return notes
         gap = self.positions.gap(self.quote, self.base, self.last_price)
@@ -149,22 +129,12 @@ class _Replay:
         return notes
 
     def report(self, problems: list[str], notes: list[str]) -> VerifyReport:
-        positions = self.positions
+        grid, head = self.positions, LedgerHead(self.entries, self.hash.decode())
+        held = [position for slot in sorted(grid.open) for position in grid.of_slot(slot)]
         return VerifyReport(
-            ok=not problems,
-            entries=self.entries,
-            problems=problems,
-            notes=notes,
-            head=LedgerHead(self.entries, self.hash.decode()),
-            quote=self.quote,
-            base=self.base,
-            last_price=self.last_price,
-            total=positions.total,
-            accounts=dict(sorted(positions.accounts.items())),
-            open_positions=[p for slot in sorted(positions.open) for p in positions.of_slot(slot)],
-            inventory_units=positions.inventory_units,
-            inventory_cost=positions.inventory_cost,
-        )
+            not problems, self.entries, problems, notes, head, self.quote, self.base, grid.total,
+            dict(sorted(grid.accounts.items())), held, grid.inventory_units, grid.inventory_cost,
+        )  # fmt: skip
 
     # --- every row --------------------------------------------------------------------------
 
@@ -182,12 +152,11 @@ class _Replay:
         if row.entry_type in _MEMOS:
             _require(not any(legs), f"{row.entry_type} is a memo and moves no cash")
         else:
-            _require(
-                not row.realised_quote and not row.volume_closed,
-                f"{row.entry_type} moves cash and realises nothing",
-            )
-        self.quote += row.credit_quote - row.debit_quote
-        self.base += row.credit_base - row.debit_base
+            realises = row.realised_quote or row.volume_closed
+            _require(not realises, f"{row.entry_type} moves cash and realises nothing")
+        self.moved = quote, base = legs[1] - legs[0], legs[3] - legs[2]
+        self.quote += quote
+        self.base += base
         for name, was, should in (
             ("quote", row.balance_quote_after, self.quote),
             ("base", row.balance_base_after, self.base),
@@ -202,10 +171,8 @@ class _Replay:
             due = self.due.pop(0)
             _require(row.entry_type == due, f"was {row.entry_type}, should be a {due} row")
             part = self.part
-            assert part is not None
-            same = (row.slot_id, row.trade_id, row.cycle, row.client_id) == (
-                (part.slot_id, part.trade_id, part.cycle, part.client_id)
-            )
+            its = part.slot_id, part.trade_id, part.cycle, part.client_id
+            same = its == (row.slot_id, row.trade_id, row.cycle, row.client_id)
             _require(same, f"{due} belongs to another order than the execution before it")
         elif row.entry_type in ("FEE", "CYCLE_PROFIT"):
             raise _Bad(f"{row.entry_type} without the execution it belongs to")
@@ -214,7 +181,7 @@ class _Replay:
 
     def _meaning(self, row: LedgerEntry) -> None:
         kind = row.entry_type
-        if kind in _EXECUTIONS:
+        if kind in _ROLES:
             self._execution(row)
         elif kind == "FEE":
             self._fee(row)
@@ -226,36 +193,24 @@ class _Replay:
             self._account_level(row)
 
     def _execution(self, row: LedgerEntry) -> None:
-        role, side = _EXECUTIONS[row.entry_type]
-        _require(row.trade_id in ("A", "B"), f"trade was {row.trade_id!r}, should be A or B")
-        due_side: Side = "buy" if (row.trade_id == "B") is (role == "entry") else "sell"
-        _require(side in (None, due_side), f"trade {row.trade_id} does not {side} as {role}")
-        if due_side == "buy":
-            executed, cost, against = row.credit_base, row.debit_quote, row.debit_base
-        else:
-            executed, cost, against = row.debit_base, row.credit_quote, row.credit_base
+        role = _ROLES[row.entry_type]
+        if row.trade_id not in _TRADES:
+            raise _Bad(f"trade was {row.trade_id!r}, should be A or B")
+        trade = _TRADES[row.trade_id]
+        side = fill_side(trade, role)
+        if EXECUTION_TYPES[role, side] != row.entry_type:
+            raise _Bad(f"trade {trade} does not {'sell' if side == 'buy' else 'buy'} as {role}")
+        legs = row.credit_base, row.debit_quote, row.debit_base, row.credit_quote
+        executed, cost, *against = legs if side == "buy" else legs[2:] + legs[:2]
         _require(executed > 0 and row.price > 0, "an execution needs a volume and a price")
-        net = row.credit_quote - row.debit_quote
-        _require(not against and net == (-cost if due_side == "buy" else cost), "legs disagree")
+        _require(not any(against), "legs disagree")
         _require(not (row.fee_quote and row.fee_base), "a fee is charged in one asset only")
+        fee, fee_is_base = row.fee_base or row.fee_quote, bool(row.fee_base)
         self.part = part = FillPart(
-            row.slot_id,
-            "B" if row.trade_id == "B" else "A",
-            row.cycle,
-            role,
-            due_side,
-            row.client_id,
-            row.txid,
-            row.order_local_id,
-            row.price,
-            executed,
-            cost,
-            row.fee_base or row.fee_quote,
-            bool(row.fee_base),
-            executed,
-            False,
-        )
-        self.due = ["FEE"] if part.fee else []
+            row.slot_id, trade, row.cycle, role, side, row.client_id, row.txid,
+            row.order_local_id, row.price, executed, cost, fee, fee_is_base, executed, False,
+        )  # fmt: skip
+        self.due = ["FEE"] if fee else []
         if role == "entry":
             self.positions.enter(part)
         else:
@@ -263,22 +218,17 @@ class _Replay:
 
     def _fee(self, row: LedgerEntry) -> None:
         part = self.part
-        assert part is not None
-        paid_quote = row.debit_quote - row.credit_quote
-        paid_base = row.debit_base - row.credit_base
         due = (ZERO, part.fee) if part.fee_asset_is_base else (part.fee, ZERO)
-        fits = (paid_quote, paid_base) == due == (row.fee_quote, row.fee_base)
+        fits = (-self.moved[0], -self.moved[1]) == due == (row.fee_quote, row.fee_base)
         _require(fits, "the fee is not the one its execution states")
 
     def _profit(self, row: LedgerEntry) -> None:
-        part = self.part
-        assert part is not None
         self._join_lots(row)
         position = self.positions.position(row.slot_id, row.trade_id, row.cycle)
         held = position.volume if position is not None else ZERO
-        fits = row.volume_closed in (held, self.positions.closing_volume(part))
+        fits = row.volume_closed in (held, self.positions.closing_volume(self.part))
         _require(fits, f"closes {plain(row.volume_closed)} of {plain(held)} open")
-        self._result(row, self.positions.leave(part, row.volume_closed))
+        self._result(row, self.positions.leave(self.part, row.volume_closed))
 
     def _write_off(self, row: LedgerEntry) -> None:
         self._join_lots(row)
@@ -299,20 +249,16 @@ class _Replay:
             self.positions.merge(row.slot_id, row.trade_id, row.cycle, lots)
 
     def _account_level(self, row: LedgerEntry) -> None:
-        quote = row.credit_quote - row.debit_quote
-        base = row.credit_base - row.debit_base
+        grid = self.positions
         if row.entry_type == "OPENING_BALANCE":
-            self._opening(row, quote, base)
+            found = _DECIMALS.search(row.note)
+            if found is None:
+                raise _Bad("OPENING_BALANCE does not note the decimals of quote and base")
+            grid.cost_decimals, grid.volume_decimals = map(int, found.groups())
+            grid.opening(*self.moved, row.price)
             return
-        _require(bool(quote or base), f"{row.entry_type} moves no cash")
+        _require(any(self.moved), f"{row.entry_type} moves no cash")
         if row.entry_type == "ROUNDING":
-            self.positions.rounding(quote, base)
+            grid.rounding(*self.moved)
         else:
-            self.positions.external(quote, base, row.price)
-
-    def _opening(self, row: LedgerEntry, quote: Decimal, base: Decimal) -> None:
-        found = _DECIMALS.search(row.note)
-        if found is None:
-            raise _Bad("OPENING_BALANCE does not note the decimals of quote and base")
-        self.positions.cost_decimals, self.positions.volume_decimals = map(int, found.groups())
-        self.positions.opening(quote, base, row.price)
+            grid.external(*self.moved, row.price)

@@ -8,7 +8,7 @@ import msgspec
 
 from gridbot.core.numbers import plain
 from gridbot.core.settings import Settings
-from gridbot.engine.disk import Disk, EngineFileError
+from gridbot.engine.disk import Disk, EngineFileError, plain_errors
 from gridbot.engine.journal import segments
 
 ARGUMENTS_FILE = "simulation.json"
@@ -37,13 +37,15 @@ def claim_for(path: Path, arguments: dict[str, str], disk: Disk) -> None:
     file = path / ARGUMENTS_FILE
     if not file.exists():
         if segments(path):
-            raise OtherSimulation(
-                f"{path}: belongs to an engine (gridbot tui or run), not to a simulation: choose "
-                f"another data directory"
-            )
-        disk.replace_whole(file, [msgspec.json.format(msgspec.json.encode(arguments)) + b"\n"])
+            owner = "an engine (gridbot tui or run), not to a simulation"
+            raise OtherSimulation(f"{path}: belongs to {owner}: choose another data directory")
+        disk.replace_json(file, arguments)
         return
-    theirs = _read(file)
+    try:
+        with plain_errors("read", file):
+            theirs = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except ValueError as error:
+        raise EngineFileError(f"{file}: damaged: {error}: choose another directory") from error
     different = [n for n in {**theirs, **arguments} if theirs.get(n) != arguments.get(n)]
     if different:
         name = different[0]
@@ -57,15 +59,5 @@ def claim_for(path: Path, arguments: dict[str, str], disk: Disk) -> None:
 def refuse_simulation(path: Path) -> None:
     """Raise OtherSimulation for a directory that an ordinary engine must leave alone."""
     if os.path.exists(path / ARGUMENTS_FILE):  # False, too, where one may not look
-        raise OtherSimulation(
-            f"{path}: belongs to a simulation (gridbot simulate): choose another data directory"
-        )
-
-
-def _read(file: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
-    except OSError as error:
-        raise EngineFileError(f"{file}: cannot read: {error.strerror}") from error
-    except ValueError as error:
-        raise EngineFileError(f"{file}: damaged: {error}: choose another directory") from error
+        owner = "a simulation (gridbot simulate)"
+        raise OtherSimulation(f"{path}: belongs to {owner}: choose another data directory")

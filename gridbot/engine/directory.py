@@ -5,17 +5,18 @@ engine runs; names it), the journal's segments, the snapshot and its predecessor
 the control socket. Only its owner can read it.
 """
 
+import contextlib
 import fcntl
 import os
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 
-from gridbot.engine.disk import Disk, DiskError, EngineFileError
+from gridbot.engine.disk import Disk, DiskError, EngineFileError, plain_errors, refuse_newer
 from gridbot.engine.journal import segments
 
 IDENTITY_VERSION = 1
@@ -24,8 +25,6 @@ LOCK_FILE = "lock"
 LOW_BYTES = 500_000_000
 CRITICAL_BYTES = 100_000_000
 LOCK_ATTEMPTS = 3  # ``inspect`` holds the lock for an instant
-
-FreeSpace = Literal["ok", "low", "critical"]
 
 
 class DirectoryError(EngineFileError):
@@ -61,10 +60,9 @@ class DirectoryView(msgspec.Struct, frozen=True):
 class DataDirectory:
     """A directory this process has locked."""
 
-    def __init__(self, path: Path, identity: Identity, disk: Disk, lock: int) -> None:
+    def __init__(self, path: Path, identity: Identity, lock: BinaryIO) -> None:
         self.path = path
         self.identity = identity
-        self._disk = disk
         self._lock = lock
 
     @classmethod
@@ -84,8 +82,13 @@ class DataDirectory:
         DirectoryMismatch, DirectoryError or DiskError.
         """
         _make(path, disk)
-        lock = _lock(path, now)
-        try:
+        with contextlib.ExitStack() as if_refused:
+            with plain_errors("lock it", path, DirectoryError):
+                lock = if_refused.enter_context(open(path / LOCK_FILE, "a+b", 0, opener=_private))
+                _take(lock, path)
+                started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+                lock.truncate(0)
+                lock.write(f"{os.getpid()} since {started}\n".encode())
             identity = _read_identity(path)
             if identity is None:
                 identity = Identity(IDENTITY_VERSION, mode, pair, draw_instance(), now)
@@ -95,32 +98,24 @@ class DataDirectory:
                     f"{path}: belongs to {identity.mode} {identity.pair} for life, "
                     f"not to {mode} {pair}: choose another data directory"
                 )
-        except BaseException:
-            os.close(lock)
-            raise
-        return cls(path, identity, disk, lock)
+            if_refused.pop_all()
+        return cls(path, identity, lock)
 
     @staticmethod
     def inspect(path: Path) -> DirectoryView:
         """Look without locking. Raises DirectoryError when there is nothing to look at."""
         if not os.path.isdir(path):  # unlike Path.is_dir, False where one may not look
             raise DirectoryError(f"{path}: no data directory there")
-        pid, running = _holder(path)
+        pid, running = _holder(path / LOCK_FILE)
         return DirectoryView(_read_identity(path), running, pid)
-
-    def free_space_state(self) -> FreeSpace:
-        """``low`` below 500 MB (alarm), ``critical`` below 100 MB (no new entries)."""
-        return free_space_state(self._disk, self.path)
 
     def close(self) -> None:
         """Give the directory free."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._lock.close()
 
 
-def free_space_state(disk: Disk, path: Path) -> FreeSpace:
-    """How much room is left where ``path`` lies. Raises DiskError."""
+def free_space_state(disk: Disk, path: Path) -> Literal["ok", "low", "critical"]:
+    """``low`` below 500 MB (alarm), ``critical`` below 100 MB (no new entries); DiskError."""
     free = disk.free_bytes(path)
     if free < CRITICAL_BYTES:
         return "critical"
@@ -128,88 +123,65 @@ def free_space_state(disk: Disk, path: Path) -> FreeSpace:
 
 
 def _make(path: Path, disk: Disk) -> None:
-    try:
-        if path.is_dir():
-            return
-        path.mkdir(mode=0o700, parents=True)
-        disk.sync_directory(path.parent)
-    except (FileExistsError, NotADirectoryError):
-        raise DirectoryError(
-            f"{path}: a file stands in its place or above it: name a directory"
-        ) from None
-    except OSError as error:
-        raise DirectoryError(f"{path}: cannot make the directory: {error.strerror}") from error
-
-
-def _lock(path: Path, now: float) -> int:
-    try:
-        fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with plain_errors("make the directory", path, DirectoryError):
         try:
-            _take(fd, path)
-            started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()} since {started}\n".encode(), 0)
-        except BaseException:
-            os.close(fd)
-            raise
-    except OSError as error:
-        raise DirectoryError(f"{path}: cannot lock it: {error.strerror}") from error
-    return fd
+            if not path.is_dir():
+                path.mkdir(mode=0o700, parents=True)
+                disk.sync_directory(path.parent)
+        except (FileExistsError, NotADirectoryError):
+            where = f"{path}: a file stands in its place or above it"
+            raise DirectoryError(f"{where}: name a directory") from None
 
 
-def _take(fd: int, path: Path) -> None:
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _take(lock: BinaryIO, path: Path) -> None:
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if attempt < LOCK_ATTEMPTS:
                 time.sleep(0.02)
-    holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
+    lock.seek(0)
+    holder = lock.read(200).decode(errors="replace").strip()
     raise DirectoryInUse(f"{path}: another engine works here (process {holder or 'unknown'})")
 
 
-def _holder(path: Path) -> tuple[int | None, bool]:
-    try:
-        with (path / LOCK_FILE).open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                match = re.match(rb"\d+", file.read(200))
-                return (int(match[0]) if match else None), True
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise DirectoryError(f"{path / LOCK_FILE}: cannot read: {error.strerror}") from error
+def _holder(lock: Path) -> tuple[int | None, bool]:
+    """The process id in the lock file, and whether it is locked."""
+    missing = contextlib.suppress(FileNotFoundError)
+    with plain_errors("read", lock, DirectoryError), missing, lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = re.match(rb"\d+", file.read(200))
+            return (int(pid[0]) if pid else None), True
     return None, False
 
 
 def _read_identity(path: Path) -> Identity | None:
     file = path / IDENTITY_FILE
-    try:
-        identity = msgspec.json.decode(file.read_bytes(), type=Identity)
-    except FileNotFoundError:
+    if not os.path.exists(file):
         if segments(path):
             raise DirectoryError(
                 f"{file}: missing although there is a journal: restore it from a backup"
-            ) from None
+            )
         return None
-    except OSError as error:
-        raise DirectoryError(f"{file}: cannot read: {error.strerror}") from error
+    try:
+        with plain_errors("read", file, DirectoryError):
+            identity = msgspec.json.decode(file.read_bytes(), type=Identity)
     except ValueError as error:
         raise DirectoryError(f"{file}: damaged: {error}: restore it from a backup") from error
-    if identity.version > IDENTITY_VERSION:
-        raise DirectoryError(
-            f"{file}: written by a newer gridbot "
-            f"(version {identity.version}, this one knows {IDENTITY_VERSION})"
-        )
+    refuse_newer(file, DirectoryError, "version", identity.version, IDENTITY_VERSION)
     return identity
 
 
 def _write_identity(path: Path, identity: Identity, disk: Disk) -> None:
     assert re.fullmatch("[a-z0-9]{4}", identity.instance), f"instance was {identity.instance!r}"
-    data = msgspec.json.format(msgspec.json.encode(identity)) + b"\n"
     try:
-        disk.replace_whole(path / IDENTITY_FILE, [data])
+        disk.replace_json(path / IDENTITY_FILE, identity)
     except DiskError as error:
         raise DirectoryError(f"cannot use the data directory: {error}") from error

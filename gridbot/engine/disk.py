@@ -12,24 +12,15 @@ replace it by one that dies, tears or fails at the n-th write. Rules kept here:
 
 A handle is used by one thread at a time; a sync may run in a worker thread.
 
-All errors of the engine's files, each a single line for the operator::
-
-    EngineFileError
-    ├── DiskError            the disk refused: full, read-only, broken
-    ├── JournalError         journal.py: damaged, incomplete or too new
-    ├── SnapshotError        snapshot.py: damaged
-    │   └── SnapshotTooNew   ... written by a newer gridbot: never fall back past it
-    ├── LedgerFileError      ledger_file.py: changed or cut where the snapshot vouches for it
-    └── DirectoryError       directory.py: cannot be made, read or locked
-        ├── DirectoryInUse       another engine works there
-        └── DirectoryMismatch    it belongs to another mode or pair
+All errors of the engine's files are EngineFileErrors, each a single line for the operator.
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+import msgspec
 
 FLUSH_BYTES = 256 * 1024
 BLOCK_BYTES = 64 * 1024
@@ -43,10 +34,26 @@ class DiskError(EngineFileError):
     """The operating system refused an operation on a file."""
 
 
+Kind = type[EngineFileError]
+
+
+@contextlib.contextmanager
+def plain_errors(action: str, path: Path, kind: Kind = DiskError) -> Iterator[None]:
+    """Raise ``kind`` for what the operating system refuses in this block."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{path}: cannot {action}: {error.strerror or error}") from error
+
+
+def refuse_newer(where: object, kind: Kind, name: str, theirs: object, ours: int) -> None:
+    """Raise ``kind`` if the version found is above the one known here."""
+    if isinstance(theirs, int) and theirs > ours:
+        raise kind(f"{where}: written by a newer gridbot ({name} {theirs}, this one knows {ours})")
+
+
 class Handle:
     """An open file; ``offset`` ends the last complete write, ``synced`` what is surely stored."""
-
-    __slots__ = ("failure", "fd", "offset", "path", "synced")
 
     def __init__(self, path: Path, fd: int, offset: int) -> None:
         self.path = path
@@ -54,67 +61,66 @@ class Handle:
         self.offset = self.synced = offset
         self.failure = ""
 
+    def check(self) -> None:
+        """Raise DiskError after an earlier failure."""
+        if self.failure:
+            raise DiskError(f"{self.path}: no writes after an earlier error: {self.failure}")
+
 
 class Disk:
     """The operations on the disk. All raise DiskError with the file's name and a plain cause."""
 
     def open_append(self, path: Path) -> Handle:
         """Open for appending, creating the file (readable by its owner only) when missing."""
-        with _plain_errors("open", path):
+        with plain_errors("open", path):
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             return Handle(path, fd, os.fstat(fd).st_size)
 
     def write(self, handle: Handle, data: bytes) -> None:
         """Append all of ``data``, or nothing and an error."""
-        _refuse_failed(handle)
         rest = memoryview(data)
-        try:
+        with _whole_or_shut(handle, "write", handle.offset):
             while rest:
                 rest = rest[self.os_write(handle.fd, rest) :]
-        except OSError as error:
-            raise self._fail(handle, handle.offset, "write", error) from error
         handle.offset += len(data)
 
     def sync(self, handle: Handle) -> None:
         """Return when everything written so far would survive a power loss."""
-        _refuse_failed(handle)
         reached = handle.offset
-        try:
+        with _whole_or_shut(handle, "sync", handle.synced):
             self.os_sync(handle.fd)
-        except OSError as error:
-            raise self._fail(handle, handle.synced, "sync", error) from error
         handle.synced = reached
 
     def truncate(self, handle: Handle, offset: int) -> None:
         """Cut the file so that it ends at ``offset`` bytes."""
-        with _plain_errors("truncate", handle.path):
+        with plain_errors("truncate", handle.path):
             os.ftruncate(handle.fd, offset)
         handle.offset = offset
         handle.synced = min(handle.synced, offset)
 
     def close(self, handle: Handle) -> None:
         """Close; neither flushes nor syncs."""
-        with _plain_errors("close", handle.path):
+        with plain_errors("close", handle.path):
             os.close(handle.fd)
 
     def replace(self, source: Path, final: Path) -> None:
         """Rename ``source`` over ``final`` in one indivisible act."""
-        with _plain_errors("replace", final):
+        with plain_errors("replace", final):
             os.replace(source, final)
 
     def link(self, existing: Path, name: Path) -> None:
         """Give a file a second name."""
-        with _plain_errors("link", name):
+        with plain_errors("link", name):
             os.link(existing, name)
 
     def remove(self, path: Path) -> None:
         """Delete a file; one that is not there is fine."""
-        with _plain_errors("remove", path):
+        with plain_errors("remove", path):
             path.unlink(missing_ok=True)
 
     def sync_directory(self, path: Path) -> None:
         """Make creations, renames and removals in a directory survive a power loss."""
-        with _plain_errors("sync", path):
+        with plain_errors("sync", path):
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
@@ -123,7 +129,7 @@ class Disk:
 
     def free_bytes(self, path: Path) -> int:
         """Bytes an ordinary user may still write where ``path`` lies."""
-        with _plain_errors("measure", path):
+        with plain_errors("measure", path):
             stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize
 
@@ -143,16 +149,20 @@ class Disk:
             raise
         if previous is not None and path.exists():
             self.remove(previous)
-            self._keep(path, previous)
+            try:
+                self.link(path, previous)
+            except DiskError:  # a file system without hard links: a moment without ``path`` is left
+                self.replace(path, previous)
         self.replace(temporary, path)
         self.sync_directory(path.parent)
 
+    def replace_json(self, path: Path, value: object) -> None:
+        """``replace_whole`` with ``value`` as JSON that people can read."""
+        self.replace_whole(path, [msgspec.json.format(msgspec.json.encode(value)) + b"\n"])
+
     def os_write(self, fd: int, data: memoryview) -> int:
         """The bare system call, here so that a test can make it fail."""
-        written = os.write(fd, data)
-        if not written:
-            raise OSError(errno.EIO, "nothing could be written")
-        return written
+        return os.write(fd, data)
 
     def os_sync(self, fd: int) -> None:
         """The bare system call, here so that a test can make it fail."""
@@ -168,25 +178,26 @@ class Disk:
         finally:
             self.close(handle)
 
-    def _keep(self, path: Path, previous: Path) -> None:
-        try:
-            self.link(path, previous)
-        except DiskError:  # a file system without hard links: a moment without ``path`` is left
-            self.replace(path, previous)
 
-    def _fail(self, handle: Handle, good: int, action: str, error: OSError) -> DiskError:
+@contextlib.contextmanager
+def _whole_or_shut(handle: Handle, action: str, good: int) -> Iterator[None]:
+    handle.check()
+    try:
+        yield
+    except OSError as error:
         handle.failure = f"cannot {action}: {error.strerror or error}"
         # a cut that fails too leaves a torn line, and that is cut at the next opening
         with contextlib.suppress(OSError):
             os.ftruncate(handle.fd, good)
             handle.offset = good
-        return DiskError(f"{handle.path}: {handle.failure}")
+        raise DiskError(f"{handle.path}: {handle.failure}") from error
 
 
 class AppendFile:
     """A growing file of lines: written at once, or ``buffered`` and written in large pieces.
 
     ``before_flush`` runs before each write: what must reach the disk earlier is flushed there.
+    Not thread-safe; ``sync`` may run in a worker thread while nothing else is called.
     """
 
     def __init__(
@@ -194,15 +205,19 @@ class AppendFile:
         disk: Disk,
         path: Path,
         *,
-        buffered: bool,
-        before_flush: Callable[[], None] | None = None,
+        buffered: bool = False,
+        before_flush: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path = path
         self._disk = disk
-        self._handle = disk.open_append(path)
-        self._buffer = bytearray()
         self._limit = FLUSH_BYTES if buffered else 0
         self._before_flush = before_flush
+        self._open(path)
+
+    def _open(self, path: Path) -> None:
+        self.path = path
+        self._handle = self._disk.open_append(path)
+        self._buffer = bytearray()
+        self._disk.sync_directory(path.parent)
 
     @property
     def offset(self) -> int:
@@ -211,22 +226,19 @@ class AppendFile:
 
     def add(self, data: bytes) -> None:
         """Append ``data``; unbuffered it is one write."""
-        if self._handle.failure:
-            _refuse_failed(self._handle)
+        self._handle.check()
         self._buffer += data
         if len(self._buffer) >= self._limit:
             self.flush()
 
     def flush(self) -> None:
         """Hand the buffer to the operating system in one write."""
-        _refuse_failed(self._handle)
-        if not self._buffer:
-            return
-        if self._before_flush is not None:
+        self._handle.check()
+        if self._buffer:
             self._before_flush()
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        self._disk.write(self._handle, data)
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            self._disk.write(self._handle, data)
 
     def sync(self) -> None:
         """Flush, and return when all of it would survive a power loss."""
@@ -255,37 +267,16 @@ def lines_backwards(path: Path) -> Iterator[tuple[int, bytes]]:
     Lines keep their newline; only the last one can lack it.
     """
     with path.open("rb") as file:
-        start = file.seek(0, os.SEEK_END)
-        tail = b""
+        start, data = file.seek(0, os.SEEK_END), b""
         while start:
             size = min(BLOCK_BYTES, start)
             start -= size
             file.seek(start)
-            first, *whole = _split(file.read(size) + tail)
-            end = start + len(first) + sum(map(len, whole))
-            for line in reversed(whole):
-                end -= len(line)
-                yield end, line
-            tail = first
-        if tail:
-            yield 0, tail
-
-
-def _split(data: bytes) -> list[bytes]:
-    # not splitlines(): that breaks at carriage returns too
-    pieces = [piece + b"\n" for piece in data.split(b"\n")]
-    pieces[-1] = pieces[-1][:-1]
-    return pieces if pieces[-1] else pieces[:-1]
-
-
-def _refuse_failed(handle: Handle) -> None:
-    if handle.failure:
-        raise DiskError(f"{handle.path}: no writes after an earlier error: {handle.failure}")
-
-
-@contextlib.contextmanager
-def _plain_errors(action: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(f"{path}: cannot {action}: {error.strerror or error}") from error
+            data = file.read(size) + data
+            end = len(data)
+            while (newline := data.rfind(b"\n", 0, end - 1)) >= 0:
+                yield start + newline + 1, data[newline + 1 : end]
+                end = newline + 1
+            data = data[:end]
+        if data:
+            yield 0, data

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from gridbot.core.brain import Brain
 from gridbot.core.brain_state import load_brain
 from gridbot.core.ledger import LedgerHead
@@ -20,8 +18,8 @@ from gridbot.core.records import LedgerEntry, StepInput
 from gridbot.core.settings import PersistenceSettings
 from gridbot.core.verify import VerifyReport, verify_lines
 from gridbot.engine.directory import LOCK_FILE, DataDirectory, DirectoryError, DirectoryView
-from gridbot.engine.disk import EngineFileError
-from gridbot.engine.ledger_file import LedgerFileError, tail
+from gridbot.engine.disk import EngineFileError, plain_errors
+from gridbot.engine.ledger_file import tail
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
 from gridbot.engine.store import Saved
 
@@ -38,14 +36,9 @@ def read_status(path: Path, names: PersistenceSettings) -> tuple[Status, list[st
     """
     view = DataDirectory.inspect(path)
     brain, notes = _look(path, lambda: _brain(path, names.state_file))
-    bid, ask, price = brain.bid, brain.ask, brain.price or ZERO
-    return (
-        build_status(
-            brain, _engine_status(path, view, brain),
-            PriceStatus(bid, ask, price, brain.price, brain.price_at, brain.price_lost),
-        ),
-        notes,
-    )  # fmt: skip
+    bid, ask, last = brain.bid, brain.ask, brain.price or ZERO
+    price = PriceStatus(bid, ask, last, brain.price, brain.price_at, brain.price_lost)
+    return build_status(brain, _engine_status(path, view, brain), price), notes
 
 
 def verify_ledger(path: Path, names: PersistenceSettings) -> tuple[VerifyReport, list[str]]:
@@ -60,11 +53,8 @@ def verify_ledger(path: Path, names: PersistenceSettings) -> tuple[VerifyReport,
     head = LedgerHead(saved.mark.id, saved.mark.hash)
     if not head.id:
         notes.append(f"{path}: no snapshot vouches for the end of the ledger")
-    try:
-        with ledger.open("rb") as lines:
-            return verify_lines(lines, head if head.id else None), notes
-    except OSError as error:
-        raise EngineFileError(f"{ledger}: cannot read: {error.strerror}") from error
+    with plain_errors("read", ledger), ledger.open("rb") as lines:
+        return verify_lines(lines, head if head.id else None), notes
 
 
 def ledger_tail(
@@ -72,13 +62,8 @@ def ledger_tail(
 ) -> list[LedgerEntry]:
     """The newest entries (of one slot, 0: of the account), oldest first; EngineFileError."""
     ledger = _ledger_file(path, names)
-    try:
-        lines = tail(ledger, count, slot)
-        return [msgspec.json.decode(line, type=LedgerEntry) for line in lines]
-    except OSError as error:
-        raise EngineFileError(f"{ledger}: cannot read: {error.strerror}") from error
-    except ValueError as error:
-        raise LedgerFileError(f"{ledger}: not a ledger entry ({error})") from error
+    with plain_errors("read", ledger):
+        return tail(ledger, count, slot)
 
 
 def _ledger_file(path: Path, names: PersistenceSettings) -> Path:
@@ -90,17 +75,16 @@ def _ledger_file(path: Path, names: PersistenceSettings) -> Path:
 
 
 def _look(path: Path, look: Callable[[], T]) -> T:
-    for _ in range(LOOKS - 1):
+    looks = 0
+    while True:
+        looks += 1
         try:
-            return look()
-        except (EngineFileError, OSError):
-            if not DataDirectory.inspect(path).running:
-                break
+            with plain_errors("read", path):
+                return look()
+        except EngineFileError:
+            if looks == LOOKS or not DataDirectory.inspect(path).running:
+                raise
             time.sleep(LOOK_PAUSE_SECONDS)
-    try:
-        return look()
-    except OSError as error:
-        raise EngineFileError(f"{error.filename or path}: cannot read: {error.strerror}") from error
 
 
 def _brain(path: Path, state_file: str) -> tuple[Brain, list[str]]:
@@ -111,7 +95,7 @@ def _brain(path: Path, state_file: str) -> tuple[Brain, list[str]]:
     try:
         brain = load_brain(state["brain"])
         digest = state["shell"]["digest"]
-    except (msgspec.ValidationError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise EngineFileError(f"{path}: its state cannot be understood: {error!r}") from error
     for record in saved.records():
         if isinstance(record, StepInput):
@@ -130,6 +114,5 @@ def _engine_status(path: Path, view: DirectoryView, brain: Brain) -> EngineStatu
         return EngineStatus("stopped", brain.state_reason, 0.0, 0, brain.now, 0.0)
     since = (path / LOCK_FILE).stat().st_mtime  # written when the lock was taken
     speed = float(brain.settings.sim.speed) if brain.settings.run.mode == "sim" else 1.0
-    return EngineStatus(
-        brain.run_state, brain.state_reason, since, view.pid or 0, brain.now, 0.0, speed
-    )
+    run = brain.run_state, brain.state_reason
+    return EngineStatus(*run, since, view.pid or 0, brain.now, 0.0, speed)

@@ -15,15 +15,24 @@ a replay would see other types than the first run did.
 
 import gzip
 import re
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import msgspec
 
 from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, SendingRecord, StepInput
-from gridbot.engine.disk import BLOCK_BYTES, AppendFile, Disk, EngineFileError, lines_backwards
+from gridbot.engine.disk import (
+    BLOCK_BYTES,
+    AppendFile,
+    Disk,
+    EngineFileError,
+    lines_backwards,
+    plain_errors,
+    refuse_newer,
+)
 
 JOURNAL_VERSION = 1
 KEEP_SECONDS = 30 * 86400
@@ -55,18 +64,16 @@ def segments(directory: Path) -> list[Segment]:
     """The segments of a data directory, oldest first."""
     found: dict[int, Path] = {}
     for path in sorted(directory.glob("journal-*"), reverse=True):  # .gz before .jsonl
-        match = _NAME.fullmatch(path.name)
-        if match:
+        if match := _NAME.fullmatch(path.name):
             found[int(match[1])] = path
     return [Segment(seq, found[seq]) for seq in sorted(found)]
 
 
-class JournalWriter:
-    """Appends records to the last segment.
+class JournalWriter(AppendFile):
+    """Appends records to the last segment; ``path`` names it.
 
-    ``durable``: each ``write`` goes to the operating system at once and each ``append`` is synced
-    too; otherwise bytes gather in memory up to 256 KiB and only ``sync``, ``roll`` and ``close``
-    sync. Not thread-safe; ``sync`` may run in a worker thread while nothing else is called.
+    ``durable``: each ``write`` goes to the operating system at once; otherwise bytes gather in
+    memory up to 256 KiB. Only ``sync``, ``roll`` and ``close`` sync.
     """
 
     def __init__(
@@ -77,86 +84,41 @@ class JournalWriter:
         Cuts a torn last line (``cut_bytes`` says how much). Raises JournalError when the last
         segment is of another instance or begins after that step.
         """
-        self._disk = disk
-        self._directory = directory
         self._header = header
-        self._durable = durable
-        self.cut_bytes = 0
-        existing = segments(directory)
-        last = existing[-1] if existing else None
+        last = max(segments(directory), default=None)
         if last is not None and last.first_seq > header.first_seq:
             raise JournalError(
                 f"{last.path}: begins at step {last.first_seq}, "
                 f"but the next step to write is {header.first_seq}"
             )
+        good, self.cut_bytes, written = 0, 0, None
         if last is None or last.packed:
-            self._begin(header.first_seq, header.created_at)
+            last = _segment(directory, header.first_seq)
         else:
-            self._resume(last)
-
-    @property
-    def path(self) -> Path:
-        """The segment being written."""
-        return self._file.path
-
-    def append(self, record: JournalRecord) -> None:
-        """Add one record; durable mode: it is on the disk on return."""
-        self._file.add(_encode(record) + b"\n")
-        if self._durable:
-            self._file.sync()
+            good, self.cut_bytes = _good_end(last.path)
+            written = _header_of(last, header) if good else None
+        super().__init__(disk, last.path, buffered=not durable)
+        self._first_seq = last.first_seq
+        self.cut(good)
+        if written is None or (written.version, written.core) != (header.version, header.core):
+            self._write_header(header.created_at)
 
     def write(self, records: Sequence[JournalRecord]) -> None:
         """Add records in one write, not yet synced."""
-        self._file.add(b"".join([_encode(record) + b"\n" for record in records]))
-
-    def flush(self) -> None:
-        """Hand buffered records to the operating system."""
-        self._file.flush()
-
-    def sync(self) -> None:
-        """Return when all records would survive a power loss."""
-        self._file.sync()
+        self.add(b"".join([_encode(record) + b"\n" for record in records]))
 
     def roll(self, first_seq: int, at: float) -> None:
         """Close this segment and begin the next with step ``first_seq`` (after a snapshot)."""
         if first_seq > self._first_seq:
-            self._file.close()
-            self._begin(first_seq, at)
-
-    def close(self) -> None:
-        """Sync and close."""
-        self._file.close()
-
-    def _begin(self, first_seq: int, at: float) -> None:
-        self._open(first_seq, self._directory / f"journal-{first_seq:012d}.jsonl")
-        self._write_header(at)
-
-    def _resume(self, last: Segment) -> None:
-        good = _good_end(last.path)
-        written = _first_header(last.path, self._header.core) if good else None
-        if written is not None:
-            self._check_owner(last.path, written)
-        self._open(*last)
-        self.cut_bytes = self._file.cut(good)
-        ours = self._header.version, self._header.core
-        if written is None or (written.version, written.core) != ours:
-            self._write_header(self._header.created_at)
-
-    def _open(self, first_seq: int, path: Path) -> None:
-        self._first_seq = first_seq
-        self._file = AppendFile(self._disk, path, buffered=not self._durable)
-        self._disk.sync_directory(self._directory)
+            self.close()
+            self._first_seq, path = _segment(self.path.parent, first_seq)
+            self._open(path)
+            self._write_header(at)
 
     def _write_header(self, at: float) -> None:
         fields = {"first_seq": self._first_seq, "created_at": at}
         self.write([msgspec.structs.replace(self._header, **fields)])
-        self._file.sync()
-
-    def _check_owner(self, path: Path, written: HeaderRecord) -> None:
-        theirs = f"{written.mode} {written.pair} {written.instance}"
-        ours = f"{self._header.mode} {self._header.pair} {self._header.instance}"
-        if theirs != ours:
-            raise JournalError(f"{path}: belongs to {theirs}, not to {ours}")
+        self.sync()
 
 
 def read_records(
@@ -169,17 +131,27 @@ def read_records(
     are met, the boot record only with ``after_seq`` 0. A torn last line is left out with a line
     in ``notes``. ``core``: the newest core version understood here. Raises JournalError.
     """
-    all_segments = segments(directory)
-    older = [segment for segment in all_segments if segment.first_seq <= after_seq + 1]
-    if all_segments and not older:
-        _raise_gap(all_segments[0].path, after_seq, all_segments[0].first_seq)
-    newer = all_segments[max(len(older) - 1, 0) :]
-    if len(older) > 1 and older[-1].first_seq == after_seq + 1:
-        yield from _sendings_of(older[-2], after_seq)
-    reader = _Reader(core)
-    for segment in newer:
-        end = _readable_end(segment, notes) if segment is newer[-1] else None
-        for record in reader.records(segment, end):
+    before, following = None, segments(directory)
+    while len(following) > 1 and following[1].first_seq <= after_seq + 1:
+        before = following.pop(0)
+    if before is not None and following[0].first_seq == after_seq + 1:
+        for where, line in _lines(before):
+            if line.startswith(_SENDING) and _is_news(record := _parse(where, line), after_seq):
+                yield record
+    seq = min(after_seq, following[0].first_seq - 1) if following else after_seq
+    for segment in following:
+        if segment.first_seq > seq + 1:
+            raise _gap(segment.path, seq, segment.first_seq)
+        end = sys.maxsize
+        if segment is following[-1] and not segment.packed:
+            end, torn = _good_end(segment.path)
+            if torn and notes is not None:
+                notes.append(f"{segment.path}: torn last line ignored ({torn} bytes)")
+        for where, record in _records(segment, core, end):
+            if isinstance(record, StepInput):
+                if record.seq != seq + 1:
+                    raise _gap(where, seq, record.seq)
+                seq = record.seq
             if _is_news(record, after_seq):
                 yield record
 
@@ -203,95 +175,70 @@ def archive_segments(disk: Disk, directory: Path, now: float) -> None:
             disk.remove(segment.path)
 
 
-class _Reader:
-    """Reads segment after segment and refuses what does not follow on."""
-
-    def __init__(self, core: int) -> None:
-        self._core = core
-        self._seq: int | None = None  # the last step met
-
-    def records(self, segment: Segment, end: int | None) -> Iterator[JournalRecord]:
-        if self._seq is None:
-            self._seq = segment.first_seq - 1
-        elif segment.first_seq > self._seq + 1:
-            _raise_gap(segment.path, self._seq, segment.first_seq)
-        expect_header = True
-        for where, line in _lines(segment, end):
-            record = _parse(where, line)
-            if expect_header or isinstance(record, HeaderRecord):
-                _check_header(where, record, self._core)
-                expect_header = False
-            elif isinstance(record, StepInput):
-                if record.seq != self._seq + 1:
-                    _raise_gap(where, self._seq, record.seq)
-                self._seq = record.seq
-            yield record
+def _segment(directory: Path, first_seq: int) -> Segment:
+    return Segment(first_seq, directory / f"journal-{first_seq:012d}.jsonl")
 
 
-def _is_news(record: JournalRecord, after_seq: int) -> bool:
-    if isinstance(record, StepInput):
-        return record.seq > after_seq
-    if isinstance(record, SendingRecord):
-        return record.seq >= after_seq
-    if isinstance(record, BootRecord):
-        return after_seq == 0
-    return True
+def _pack(segment: Segment) -> Iterator[bytes]:
+    packer = zlib.compressobj(wbits=31)  # 31: with the header and trailer of a .gz file
+    with segment.path.open("rb") as file:
+        while block := file.read(16 * BLOCK_BYTES):
+            yield packer.compress(block)
+    yield packer.flush()
 
 
-def _raise_gap(where: object, seq: int, next_seq: int) -> NoReturn:
-    if next_seq <= seq:
-        raise JournalError(f"{where}: step {next_seq} follows step {seq}: it is there twice")
-    missing = (
-        f"step {seq + 1} is" if next_seq == seq + 2 else f"steps {seq + 1} to {next_seq - 1} are"
-    )
-    raise JournalError(f"{where}: continues with step {next_seq}, but {missing} missing before it")
+def _good_end(path: Path) -> tuple[int, int]:
+    """Where the last segment ends without a torn last line, and the length of that line."""
+    with plain_errors("read", path, JournalError):
+        start, line = next(lines_backwards(path), (0, b""))
+    try:
+        if line.endswith(b"\n"):
+            msgspec.json.decode(line)
+            return start + len(line), 0
+    except ValueError:
+        pass
+    return start, len(line)
 
 
-def _sendings_of(segment: Segment, seq: int) -> Iterator[JournalRecord]:
-    for where, line in _lines(segment, None):
-        if line.startswith(_SENDING):
-            record = _parse(where, line)
-            if isinstance(record, SendingRecord) and record.seq == seq:
-                yield record
+def _header_of(segment: Segment, ours: HeaderRecord) -> HeaderRecord:
+    _, written = next(_records(segment, ours.core))
+    assert isinstance(written, HeaderRecord)
+    owner, us = (f"{header.mode} {header.pair} {header.instance}" for header in (written, ours))
+    if owner != us:
+        raise JournalError(f"{segment.path}: belongs to {owner}, not to {us}")
+    return written
 
 
-def _readable_end(segment: Segment, notes: list[str] | None) -> int | None:
-    if segment.packed:
-        return None
-    end = _good_end(segment.path)
-    torn = segment.path.stat().st_size - end
-    if torn and notes is not None:
-        notes.append(f"{segment.path}: torn last line ignored ({torn} bytes)")
-    return end
+def _records(
+    segment: Segment, core: int, end: int = sys.maxsize
+) -> Iterator[tuple[str, JournalRecord]]:
+    first = True
+    for where, line in _lines(segment, end):
+        record = _parse(where, line)
+        if isinstance(record, HeaderRecord):
+            refuse_newer(where, JournalError, "core", record.core, core)
+            refuse_newer(where, JournalError, "journal version", record.version, JOURNAL_VERSION)
+        elif first:
+            raise JournalError(f"{where}: is not the header that must begin a segment")
+        first = False
+        yield where, record
 
 
-class _Where:
-    """File and line, made into text only when an error needs it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.line = 0
-
-    def __str__(self) -> str:
-        return f"{self.path}: line {self.line}"
-
-
-def _lines(segment: Segment, end: int | None) -> Iterator[tuple[object, bytes]]:
-    where = _Where(segment.path)
-    read = 0
+def _lines(segment: Segment, end: int = sys.maxsize) -> Iterator[tuple[str, bytes]]:
+    where, read = f"{segment.path}: line 0", 0
     try:
         with gzip.open(segment.path) if segment.packed else segment.path.open("rb") as file:
-            for line in file:
+            for number, line in enumerate(file, 1):
                 read += len(line)
-                if end is not None and read > end:
+                if read > end:
                     return
-                where.line += 1
+                where = f"{segment.path}: line {number}"
                 yield where, line
     except (OSError, EOFError, zlib.error) as error:
         raise JournalError(f"{where}: unreadable after this line: {error}") from error
 
 
-def _parse(where: object, line: bytes) -> JournalRecord:
+def _parse(where: str, line: bytes) -> JournalRecord:
     try:
         if line.endswith(b"\n"):
             return _decoder.decode(line)
@@ -301,42 +248,17 @@ def _parse(where: object, line: bytes) -> JournalRecord:
     raise JournalError(f"{where}: damaged: {cause}")
 
 
-def _check_header(where: object, record: JournalRecord, core: int) -> HeaderRecord:
-    if not isinstance(record, HeaderRecord):
-        raise JournalError(f"{where}: is not the header that must begin a segment")
-    for name, theirs, ours in (
-        ("core", record.core, core),
-        ("journal version", record.version, JOURNAL_VERSION),
-    ):
-        if theirs > ours:
-            raise JournalError(
-                f"{where}: written by a newer gridbot ({name} {theirs}, this one knows {ours})"
-            )
-    return record
+def _is_news(record: JournalRecord, after_seq: int) -> bool:
+    if isinstance(record, StepInput):
+        return record.seq > after_seq
+    if isinstance(record, SendingRecord):
+        return record.seq >= after_seq
+    return after_seq == 0 or not isinstance(record, BootRecord)
 
 
-def _first_header(path: Path, core: int) -> HeaderRecord:
-    where, line = next(_lines(Segment(0, path), None))
-    return _check_header(where, _parse(where, line), core)
-
-
-def _good_end(path: Path) -> int:
-    """Where the last segment ends without its last line, if that one is torn."""
-    for start, line in lines_backwards(path):
-        end = start + len(line)
-        if not line.endswith(b"\n"):
-            return start
-        try:
-            msgspec.json.decode(line)
-        except ValueError:
-            return start
-        return end
-    return 0
-
-
-def _pack(segment: Segment) -> Iterator[bytes]:
-    packer = zlib.compressobj(wbits=31)  # 31: with the header and trailer of a .gz file
-    with segment.path.open("rb") as file:
-        while block := file.read(16 * BLOCK_BYTES):
-            yield packer.compress(block)
-    yield packer.flush()
+def _gap(where: object, seq: int, next_seq: int) -> JournalError:
+    if next_seq <= seq:
+        return JournalError(f"{where}: step {next_seq} follows step {seq}: it is there twice")
+    several = f"steps {seq + 1} to {next_seq - 1} are"
+    missing = f"step {seq + 1} is" if next_seq == seq + 2 else several
+    return JournalError(f"{where}: continues with step {next_seq}, but {missing} missing before it")

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from gridbot.core.canonical import canonical_json, sha256_of
-from gridbot.engine.disk import Disk, EngineFileError
+from gridbot.engine.disk import Disk, EngineFileError, plain_errors, refuse_newer
 from gridbot.engine.ledger_file import LedgerMark
 
 SNAPSHOT_VERSION = 1
 STATE_FILE = "state.json"
+PREVIOUS = ".previous"
 
 
 class SnapshotError(EngineFileError):
@@ -43,10 +44,9 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def write_snapshot(disk: Disk, directory: Path, snapshot: Snapshot, name: str = STATE_FILE) -> None:
     """Replace the snapshot, keeping the one before. Sync the ledger first. Raises DiskError."""
-    content = msgspec.structs.asdict(snapshot)
-    content["checksum"] = sha256_of(snapshot)
+    content = msgspec.structs.asdict(snapshot) | {"checksum": sha256_of(snapshot)}
     data = canonical_json(content) + b"\n"
-    disk.replace_whole(directory / name, [data], previous=_previous(directory / name))
+    disk.replace_whole(directory / name, [data], directory / (name + PREVIOUS))
 
 
 def read_snapshot(directory: Path, core: int, name: str = STATE_FILE) -> Snapshot | None:
@@ -54,7 +54,25 @@ def read_snapshot(directory: Path, core: int, name: str = STATE_FILE) -> Snapsho
 
     Raises SnapshotError when it is damaged, SnapshotTooNew when a newer gridbot wrote it.
     """
-    return _read(directory / name, core)
+    path = directory / name
+    with plain_errors("read", path, SnapshotError):
+        if not path.exists():
+            return None
+        data = path.read_bytes()
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise SnapshotError(f"{path}: damaged: not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise SnapshotError(f"{path}: damaged: not a JSON object")
+    for version, ours in (("version", SNAPSHOT_VERSION), ("core", core)):
+        refuse_newer(path, SnapshotTooNew, version, content.get(version), ours)
+    try:
+        if content.pop("checksum", None) != sha256_of(content):
+            raise ValueError("its checksum does not match its content")
+        return msgspec.convert(content, Snapshot)
+    except ValueError as error:  # of sha256_of: NaN or infinity, which nobody here writes
+        raise SnapshotError(f"{path}: damaged: {error}") from error
 
 
 def best_snapshot(
@@ -65,59 +83,19 @@ def best_snapshot(
     None means: replay the journal from its beginning. Raises SnapshotTooNew.
     """
     notes: list[str] = []
-    for path in (directory / name, _previous(directory / name)):
+    for candidate in (name, name + PREVIOUS):
         try:
-            snapshot = _read(path, core)
+            snapshot = read_snapshot(directory, core, candidate)
         except SnapshotTooNew:
             raise
         except SnapshotError as error:
             notes.append(str(error))
             continue
         if snapshot is not None:
-            if path.name != name:
-                notes.append(f"{path}: used in its place (step {snapshot.seq})")
+            if candidate != name:
+                used = f"used in its place (step {snapshot.seq})"
+                notes.append(f"{directory / candidate}: {used}")
             return snapshot, notes
     if notes:
         notes.append(f"{directory}: no usable snapshot: replaying the whole journal")
     return None, notes
-
-
-def _previous(path: Path) -> Path:
-    return path.with_name(path.name + ".previous")
-
-
-def _read(path: Path, core: int) -> Snapshot | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SnapshotError(f"{path}: cannot read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SnapshotError(f"{path}: damaged: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise SnapshotError(f"{path}: damaged: not a JSON object")
-    _refuse_newer(path, content, {"version": SNAPSHOT_VERSION, "core": core})
-    if not _is_whole(content):
-        raise SnapshotError(f"{path}: damaged: its checksum does not match its content")
-    try:
-        return msgspec.convert(content, Snapshot)
-    except msgspec.ValidationError as error:
-        raise SnapshotError(f"{path}: damaged: {error}") from error
-
-
-def _refuse_newer(path: Path, content: dict[str, Any], known: dict[str, int]) -> None:
-    for name, ours in known.items():
-        theirs = content.get(name)
-        if isinstance(theirs, int) and theirs > ours:
-            raise SnapshotTooNew(
-                f"{path}: written by a newer gridbot ({name} {theirs}, this one knows {ours})"
-            )
-
-
-def _is_whole(content: dict[str, Any]) -> bool:
-    checksum = content.pop("checksum", None)
-    try:
-        return bool(checksum == sha256_of(content))
-    except ValueError:  # NaN or infinity, which json reads and nobody here writes
-        return False

@@ -16,46 +16,19 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from gridbot.core.numbers import ZERO
 
 NO_DOWN = -1  # bounds that no price reaches
 NO_UP = 1 << 62
 CHUNK = 64  # rows that share one high and low in the scan
+PLACE = ("_row", "_point", "_on_grid", "at", "price", "previous_at", "previous_price")
 VOLUME_DECIMALS = 8  # traded volumes are kept as whole numbers of 1E-8
 
 
 class MarketDataError(ValueError):
     """A recording that cannot be used; the message names the file, the line and the remedy."""
-
-
-class Market(Protocol):
-    """A price source. Times are epoch seconds, prices whole numbers scaled by ``scale``."""
-
-    price_decimals: int
-    scale: int
-    source: str
-    end_at: float
-    poll_interval_seconds: float
-    at: float
-    price: int
-    previous_at: float
-    previous_price: int
-
-    @property
-    def volume(self) -> Decimal | None: ...
-    @property
-    def finished(self) -> bool: ...
-    @property
-    def next_at(self) -> float: ...
-    @property
-    def candles(self) -> int: ...
-    @property
-    def ticks(self) -> int: ...
-    def advance(self, down: int, up: int, until: float) -> None: ...
-    def state(self) -> dict[str, Any]: ...
-    def restore(self, state: dict[str, Any]) -> None: ...
 
 
 class Block:
@@ -125,14 +98,6 @@ def grid_after(at: float, interval: float) -> float:
     return multiple
 
 
-def grid_from(at: float, interval: float) -> float:
-    """The first multiple of ``interval`` at or after ``at``."""
-    count = math.floor(at / interval)
-    while (multiple := count * interval) < at:
-        count += 1
-    return multiple
-
-
 def grid_before(at: float, interval: float) -> float:
     """The last multiple of ``interval`` earlier than ``at``."""
     count = math.ceil(at / interval)
@@ -141,11 +106,12 @@ def grid_before(at: float, interval: float) -> float:
     return multiple
 
 
-class PathMarket:
-    """The walk over blocks of rows; a subclass says which block follows which.
+class Market:
+    """A price source: the walk over blocks of rows; a subclass says which block follows which.
 
-    ``_row`` and ``_point`` name the last point passed (point -1: none of that row yet), which is
-    the current tick unless the market stands on the grid behind it.
+    Times are epoch seconds, prices whole numbers scaled by ``scale``. ``_row`` and ``_point`` name
+    the last point passed (point -1: none of that row yet), which is the current tick unless the
+    market stands on the grid behind it.
     """
 
     def __init__(
@@ -158,26 +124,19 @@ class PathMarket:
         self.end_at = math.inf
         self._block = block
         self._points = block.points
-        self._quiet_gap = block.step if self._aligned(block) else 0.0
+        # Where a candle's points stand on the grid, no grid tick lies within a step of one.
+        step, poll = block.step, poll_interval_seconds
+        aligned = step and not poll % step and not any(map(step.__rmod__, block.starts))
+        self._quiet_gap = step if aligned else 0.0
         self.at = self.previous_at = float(block.starts[0])
         self.price = self.previous_price = block.opens[0]
+        self._row = self._point = 0
         self._on_grid = False
-        self._stand(0, 0)
-
-    def _aligned(self, block: Block) -> bool:
-        """Whether no grid tick can lie within one step of a candle's point."""
-        step = block.step
-        if not step or self.poll_interval_seconds % step:
-            return False
-        return not any(map(step.__rmod__, block.starts))
-
-    def _stand(self, row: int, point: int) -> None:
-        self._row, self._point = row, point
-        self._path = self._block.path(row)
+        self._path = block.path(0)
 
     def _following(self, block: Block) -> Block | None:
         """The block after ``block``, None at the end of the data."""
-        raise NotImplementedError
+        return None
 
     def advance(self, down: int, up: int, until: float) -> None:
         """Go to the first later tick with price <= down, price >= up or time >= until.
@@ -187,8 +146,7 @@ class PathMarket:
         at, price, row, point, path = self.at, self.price, self._row, self._point, self._path
         previous_at, previous_price = self.previous_at, self.previous_price
         points, quiet_gap, poll = self._points, self._quiet_gap, self.poll_interval_seconds
-        block = self._block
-        on_grid = self._on_grid
+        block, on_grid = self._block, self._on_grid
         while True:
             point += 1
             if point == points:
@@ -202,7 +160,9 @@ class PathMarket:
             previous_at, previous_price = at, price
             if point_at - at > quiet_gap and (grid_at := grid_after(at, poll)) < point_at:
                 if grid_at < until and down < price < up:
-                    grid_at = grid_from(until, poll) if until < point_at else point_at
+                    grid_at = point_at
+                    if until < point_at:  # the first multiple at or after ``until``
+                        grid_at = grid_after(math.nextafter(until, -math.inf), poll)
                 if grid_at < point_at:
                     previous_at = max(at, grid_before(grid_at, poll))
                     at, on_grid, point = grid_at, True, point - 1
@@ -260,38 +220,24 @@ class PathMarket:
         """Time of the next tick, infinity on the last one."""
         if self.finished:
             return math.inf
-        block, point = self._block, self._point + 1
-        if point < self._points:
-            point_at = block.starts[self._row] + point * block.step
-        else:
-            point_at = block.starts[self._row + 1]
+        row, point = divmod(self._row * self._points + self._point + 1, self._points)
+        point_at = self._block.starts[row] + point * self._block.step
         return min(point_at, grid_after(self.at, self.poll_interval_seconds))
 
     @property
     def candles(self) -> int:
         """Candles begun so far; 0 for a recording of trades."""
-        return self._rows_begun() if self._points > 1 else 0
+        return self._block.first_row + self._row + 1 if self._points > 1 else 0
 
     @property
     def ticks(self) -> int:
         """Points of the path passed so far, grid ticks not counted."""
-        return (self._rows_begun() - 1) * self._points + max(self._point + 1, 0)
-
-    def _rows_begun(self) -> int:
-        return self._block.first_row + self._row + 1
+        return (self._block.first_row + self._row) * self._points + max(self._point + 1, 0)
 
     def state(self) -> dict[str, Any]:
         """Where the market stands, ready for JSON."""
-        return {
-            "source": self.source,
-            "row": self._row,
-            "point": self._point,
-            "on_grid": self._on_grid,
-            "at": self.at,
-            "price": self.price,
-            "previous_at": self.previous_at,
-            "previous_price": self.previous_price,
-        }
+        place = {name.strip("_"): getattr(self, name) for name in PLACE}
+        return {"source": self.source} | place
 
     def restore(self, state: dict[str, Any]) -> None:
         """Stand where ``state`` was taken; raises MarketDataError if it is of another market."""
@@ -299,8 +245,6 @@ class PathMarket:
             raise MarketDataError(
                 f"the saved position belongs to {state['source']!r}, this is {self.source!r}"
             )
-        self._on_grid = bool(state["on_grid"])
-        self.at, self.price = float(state["at"]), int(state["price"])
-        self.previous_at = float(state["previous_at"])
-        self.previous_price = int(state["previous_price"])
-        self._stand(int(state["row"]), int(state["point"]))
+        for name in PLACE:
+            setattr(self, name, state[name.strip("_")])
+        self._path = self._block.path(self._row)

@@ -20,7 +20,6 @@ import msgspec
 from gridbot.core.numbers import ZERO, quantum
 from gridbot.core.records import (
     AmendRequest,
-    Fees,
     Instrument,
     OrderReportState,
     OrderRequest,
@@ -77,22 +76,13 @@ class Fill(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fee: Decimal
 
 
-class Counters(msgspec.Struct):
-    """What the venue did since it was made."""
-
-    placed: int = 0
-    refused: int = 0
-    amended: int = 0
-    cancelled: int = 0
-    executions: int = 0
-    open_max: int = 0
+Line = tuple[Order, Fill | None]  # of the log: an order that changed, and the fill if that was why
 
 
 class OrderBook:
     """Our orders and our money on one pair, filled by one market.
 
-    ``balances`` is keyed by the instrument's asset names. ``keep`` bounds the done orders and the
-    log, whose lines name the order that changed and its fill, if that was the change.
+    ``balances`` is keyed by the instrument's asset names. ``keep`` bounds done orders and the log.
     """
 
     def __init__(
@@ -105,16 +95,15 @@ class OrderBook:
         open_orders_limit: int,
         keep: int = KEEP_DEFAULT,
     ) -> None:
-        if instrument.price_decimals != market.price_decimals:
-            raise ValueError(
-                f"{instrument.pair} has {instrument.price_decimals} price decimals, the market "
-                f"has {market.price_decimals}; both must be equal"
-            )
+        pair, decimals = instrument.pair, instrument.price_decimals
+        if decimals != market.price_decimals:
+            theirs = f"the market has {market.price_decimals}; both must be equal"
+            raise ValueError(f"{pair} has {decimals} price decimals, {theirs}")
         if set(balances) - {instrument.base, instrument.quote}:
-            raise ValueError(f"balances were of {sorted(balances)}, the pair is {instrument.pair}")
+            raise ValueError(f"balances were of {sorted(balances)}, the pair is {pair}")
         self.market = market
         self.now = market.at
-        self.counters = Counters()
+        self.executions_made = 0
         self.open_orders_limit = open_orders_limit
         self.quote_total = balances.get(instrument.quote, ZERO) + ZERO
         self.base_total = balances.get(instrument.base, ZERO) + ZERO
@@ -125,9 +114,9 @@ class OrderBook:
         self._tick_units = int(instrument.tick_size * self._scale)
         self._lot = quantum(instrument.volume_decimals)
         self._cost_step = quantum(instrument.cost_decimals)
-        self._fees = Fees(maker_fee_pct, maker_fee_pct, "simulated")
-        self._fee_factor = maker_fee_pct.scaleb(-2)
+        self._fee_pct, self._fee_factor = maker_fee_pct, maker_fee_pct.scaleb(-2)
         self._fee_in_base = fee_asset == "base"
+        self._fee_asset = instrument.base if self._fee_in_base else instrument.quote
         self._fee_step = self._lot if self._fee_in_base else self._cost_step
         self._keep = keep
         self._open: dict[str, Order] = {}
@@ -135,67 +124,50 @@ class OrderBook:
         self._done: deque[Order] = deque()
         self._buys: list[tuple[int, int, Order]] = []
         self._sells: list[tuple[int, int, Order]] = []
-        self._log: list[tuple[Order, Fill | None]] = []
+        self._log: list[Line] = []
         self._log_offset = 0
         self._queue = self._orders_made = 0
-
-    @property
-    def free_quote(self) -> Decimal:
-        """What a new buy may cost."""
-        return self.quote_total - self.quote_held
-
-    @property
-    def free_base(self) -> Decimal:
-        """What a new sell may sell."""
-        return self.base_total - self.base_held
 
     @property
     def orders_open(self) -> int:
         """Orders resting now."""
         return len(self._open)
 
+    def free(self, side: Side) -> Decimal:
+        """What a new buy may cost, in quote; what a new sell may sell, in base."""
+        if side == "sell":
+            return self.base_total - self.base_held
+        return self.quote_total - self.quote_held
+
     # --- filling ----------------------------------------------------------------------------
 
-    def _best_buy(self) -> int:
-        heap = self._buys
-        while heap:
-            units, queue, order = heap[0]
-            if order.queue == queue:
-                return -units
-            heappop(heap)
-        return NO_DOWN
-
-    def _best_sell(self) -> int:
-        heap = self._sells
-        while heap:
-            units, queue, order = heap[0]
-            if order.queue == queue:
-                return units
-            heappop(heap)
-        return NO_UP
+    def _best_prices(self) -> tuple[int, int]:
+        """The highest buy and the lowest sell, scaled."""
+        buys, sells = self._buys, self._sells
+        while buys and buys[0][2].queue != buys[0][1]:  # moved or done
+            heappop(buys)
+        while sells and sells[0][2].queue != sells[0][1]:
+            heappop(sells)
+        return -buys[0][0] if buys else NO_DOWN, sells[0][0] if sells else NO_UP
 
     def _match(self) -> bool:
         """Fill what is due at the market's tick; whether anything was filled."""
-        price, left = self.market.price, self.market.volume
-        executions = self.counters.executions
-        while left != ZERO and self._best_buy() >= price:
-            left = self._fill_from(self._buys[0][2], left)
-        while left != ZERO and self._best_sell() <= price:
-            left = self._fill_from(self._sells[0][2], left)
-        return self.counters.executions > executions
+        price, left, before = self.market.price, self.market.volume, self.executions_made
+        while left != ZERO:
+            buy, sell = self._best_prices()
+            if buy < price < sell:
+                break
+            left = self._fill_from(left, (self._buys if buy >= price else self._sells)[0][2])
+        return self.executions_made > before
 
-    def _fill_from(self, order: Order, left: Decimal | None) -> Decimal | None:
+    def _fill_from(self, left: Decimal | None, order: Order) -> Decimal | None:
         """Fill ``order`` from the volume ``left`` (None: no limit); what is left after it."""
         volume = order.volume - order.executed
-        if left is None:
+        if left is None or left >= volume:
             self._fill(order, volume)
-            return None
-        if left >= volume:
-            self._fill(order, volume)
-            return left - volume
-        if part := left.quantize(self._lot, ROUND_DOWN):
+        elif part := left.quantize(self._lot, ROUND_DOWN):
             self._fill(order, part)
-        return ZERO
+        return None if left is None else max(left - volume, ZERO)
 
     def _fill(self, order: Order, volume: Decimal) -> None:
         at, price = self.market.at, order.price
@@ -215,8 +187,8 @@ class OrderBook:
             self.base_total -= fee
         else:
             self.quote_total -= fee
-        self.counters.executions += 1
-        fill = Fill(f"T{self.counters.executions:07d}", at, price, volume, cost, fee)
+        self.executions_made += 1
+        fill = Fill(f"T{self.executions_made:07d}", at, price, volume, cost, fee)
         order.executed += volume
         order.cost += cost
         order.fee += fee
@@ -237,111 +209,81 @@ class OrderBook:
     def _note(self, order: Order, fill: Fill | None = None) -> None:
         self._log.append((order, fill))
         if len(self._log) > 2 * self._keep:
-            self._drop_lines(self._keep)
-
-    def _drop_lines(self, count: int) -> None:
-        del self._log[:count]
-        self._log_offset += count
+            del self._log[: self._keep]
+            self._log_offset += self._keep
 
     # --- placing, moving, cancelling --------------------------------------------------------
 
     def _place(self, request: OrderRequest) -> Outcome:
-        client_id, side, price = request.client_id, request.side, request.price
-        volume, code = request.volume, ""
+        client_id = request.client_id
         if 0 < request.deadline < self.now:
-            code = DEADLINE
-        elif client_id in self._open:
-            code = NOT_UNIQUE
-        elif len(self._open) >= self.open_orders_limit:
-            code = ORDERS_LIMIT
-        code = code or self._rule_broken(side, price, volume, request.post_only)
-        hold = volume if side == "sell" else price * volume
-        if code or hold > self._free(side):
-            return self._refuse(client_id, "place", code or FUNDS)
-        self._orders_made += 1
-        self._queue += 1
-        exchange_id, units = f"O{self._orders_made:07d}", int(price * self._scale)
-        price, volume = price.quantize(self._price_step), volume.quantize(self._lot)
-        terms = (units, price, volume, request.post_only, self.now, self._queue)
-        order = Order(client_id, exchange_id, side, *terms)
-        self._open[client_id] = self._known[client_id] = order
-        self._rest(order, hold)
-        counters = self.counters
-        counters.placed += 1
-        if len(self._open) > counters.open_max:
-            counters.open_max = len(self._open)
-        return Outcome(client_id, "place", "accepted", exchange_id)
+            return _refused(client_id, "place", DEADLINE)
+        if client_id in self._open:
+            return _refused(client_id, "place", NOT_UNIQUE)
+        if len(self._open) >= self.open_orders_limit:
+            return _refused(client_id, "place", ORDERS_LIMIT)
+        exchange_id, rests = f"O{self._orders_made + 1:07d}", (request.post_only, self.now, 0)
+        order = Order(client_id, exchange_id, request.side, 0, ZERO, ZERO, *rests)
+        outcome = self._move(order, request.price, request.volume, "place")
+        if outcome.kind == "accepted":
+            self._orders_made += 1
+            self._open[client_id] = self._known[client_id] = order
+        return outcome
 
     def _amend(self, request: AmendRequest) -> Outcome:
-        client_id, volume = request.client_id, request.volume
-        order = self._open.get(client_id)
+        order = self._open.get(request.client_id)
         if 0 < request.deadline < self.now:
-            return self._refuse(client_id, "amend", DEADLINE)
+            return _refused(request.client_id, "amend", DEADLINE)
         if order is None:
-            return self._refuse(client_id, "amend", UNKNOWN_ORDER)
-        if volume <= order.executed:
-            return self._refuse(client_id, "amend", NOT_ENOUGH)
-        side, price, left = order.side, request.price, volume - order.executed
-        code = self._rule_broken(side, price, volume, order.post_only)
-        more = (left if side == "sell" else price * left) - self._held_by(order)
-        if code or more > max(self._free(side), ZERO):
-            return self._refuse(client_id, "amend", code or FUNDS)
+            return _refused(request.client_id, "amend", UNKNOWN_ORDER)
+        if request.volume <= order.executed:
+            return _refused(request.client_id, "amend", NOT_ENOUGH)
+        return self._move(order, request.price, request.volume, "amend")
+
+    def _move(self, order: Order, price: Decimal, volume: Decimal, verb: Verb) -> Outcome:
+        """Let ``order`` rest with these figures, last in its queue, if rules and funds allow."""
+        side, rules, last = order.side, self._instrument, self.market.price
+        scaled, left = price * self._scale, volume - order.executed
+        units, code = int(scaled), ""
+        more = left if side == "sell" else price * left
+        if order.queue:
+            more -= _held_by(order)
+        if volume % self._lot:
+            code = OFF_LOT
+        elif volume < rules.min_volume:
+            code = ORDER_MINIMUM
+        elif units <= 0 or units != scaled or units % self._tick_units:
+            code = TICK_SIZE
+        elif price * volume < rules.min_cost:
+            code = COST_MINIMUM
+        elif order.post_only and (units >= last if side == "buy" else units <= last):
+            code = POST_ONLY
+        elif more > max(self.free(side), ZERO):
+            code = FUNDS
+        if code:
+            return _refused(order.client_id, verb, code)
         self._queue += 1
-        order.units, order.queue = int(price * self._scale), self._queue
+        order.units, order.queue = units, self._queue
         order.price, order.volume = price.quantize(self._price_step), volume.quantize(self._lot)
-        self._rest(order, more)
-        self.counters.amended += 1
-        return Outcome(client_id, "amend", "accepted", order.exchange_id)
+        self._hold(side, more)
+        self._push(order)
+        return Outcome(order.client_id, verb, "accepted", order.exchange_id)
 
     def _cancel(self, client_id: str, reason: str) -> Outcome:
         order = self._known.get(client_id)
         if order is None or order.state == "closed":
-            return self._refuse(client_id, "cancel", UNKNOWN_ORDER)
+            return _refused(client_id, "cancel", UNKNOWN_ORDER)
         if order.state == "open":
-            self._hold(order.side, -self._held_by(order))
+            self._hold(order.side, -_held_by(order))
             self._finish(order, "cancelled", self.now, reason)
             self._note(order)
-            self.counters.cancelled += 1
         return Outcome(client_id, "cancel", "accepted", order.exchange_id)
-
-    def _rule_broken(self, side: Side, price: Decimal, volume: Decimal, post_only: bool) -> str:
-        """Kraken's text for the rule that these figures break, empty if none."""
-        rules, scaled = self._instrument, price * self._scale
-        units, last = int(scaled), self.market.price
-        if volume % self._lot:
-            return OFF_LOT
-        if volume < rules.min_volume:
-            return ORDER_MINIMUM
-        if units <= 0 or units != scaled or units % self._tick_units:
-            return TICK_SIZE
-        if price * volume < rules.min_cost:
-            return COST_MINIMUM
-        if post_only and (units >= last if side == "buy" else units <= last):
-            return POST_ONLY
-        return ""
-
-    def _free(self, side: Side) -> Decimal:
-        if side == "sell":
-            return self.base_total - self.base_held
-        return self.quote_total - self.quote_held
-
-    def _refuse(self, client_id: str, verb: Verb, code: str) -> Outcome:
-        self.counters.refused += 1
-        return Outcome(client_id, verb, "refused", code=code, text=code.partition(":")[2])
-
-    def _held_by(self, order: Order) -> Decimal:
-        left = order.volume - order.executed
-        return left if order.side == "sell" else order.price * left
 
     def _hold(self, side: Side, amount: Decimal) -> None:
         if side == "buy":
             self.quote_held += amount
         else:
             self.base_held += amount
-
-    def _rest(self, order: Order, hold: Decimal) -> None:
-        self._hold(order.side, hold)
-        self._push(order)
 
     def _push(self, order: Order) -> None:
         buys = order.side == "buy"
@@ -350,3 +292,12 @@ class OrderBook:
         if len(heap) > 2 * len(self._open) + 64:  # mostly entries of orders moved or done
             heap[:] = [entry for entry in heap if entry[2].queue == entry[1]]
             heapify(heap)
+
+
+def _held_by(order: Order) -> Decimal:
+    left = order.volume - order.executed
+    return left if order.side == "sell" else order.price * left
+
+
+def _refused(client_id: str, verb: Verb, code: str) -> Outcome:
+    return Outcome(client_id, verb, "refused", code=code, text=code.partition(":")[2])

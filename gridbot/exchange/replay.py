@@ -15,48 +15,54 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import le, lt, sub
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from gridbot.core.numbers import NumberError, parse_decimal
-from gridbot.exchange.markets import VOLUME_DECIMALS, Block, MarketDataError, PathMarket
+from gridbot.exchange.markets import VOLUME_DECIMALS, Block, Market, MarketDataError
 
 CANDLE_FIELDS = ("unix_time", "open", "high", "low", "close", "volume", "trades")
 TRADE_FIELDS = ("unix_time", "price", "volume")
+PRICE_FIELDS = ("open", "high", "low", "close", "price")
 CLEAN_DECIMALS = 10  # finer digits of a price are float noise
 BATCH_BYTES = 1 << 19
 LINE_LENGTH_USUAL = 200
 INTERVAL_DEFAULT_SECONDS = 60.0  # of a recording with a single candle
+TOO_LARGE = "its prices have more digits than 64 bits hold"
+FAULTS: tuple[tuple[Any, str], ...] = (
+    (FileNotFoundError, "there is no such file"),
+    (IsADirectoryError, "is a directory; name the file inside it"),
+    (gzip.BadGzipFile, "the name ends in .gz but it is not gzip data; rename it or compress it"),
+    ((EOFError, zlib.error), "the gzip data is cut off or damaged; copy the file again"),
+    (OverflowError, TOO_LARGE),
+    (UnicodeDecodeError, "is binary, not text; a CSV file of candles or trades is wanted"),
+)
 _CLEAN = Decimal(10**CLEAN_DECIMALS)
 _VOLUME = Decimal(10**VOLUME_DECIMALS)
 
 
-class ReplayMarket(PathMarket):
+class ReplayMarket(Market):
     """A recording, walked from its first to its last point."""
 
     def __init__(
         self, block: Block, price_decimals: int, poll_interval_seconds: float, name: str
     ) -> None:
-        first, last = block.starts[0], block.starts[-1]
         kind = f"candles of {block.step * 4:g} s" if block.step else "trades"
-        span = f"{_utc(first)} to {_utc(last)} UTC"
-        source = f"{name}: {block.rows:,} {kind}, {span}"
+        source = f"{name}: {block.rows:,} {kind}, {_span(block.starts)}"
         super().__init__(block, price_decimals, poll_interval_seconds, source)
-        self.end_at = last + (block.points - 1) * block.step
-
-    def _following(self, block: Block) -> Block | None:
-        return None
+        self.end_at = block.starts[-1] + (block.points - 1) * block.step
 
 
 def read_market(
     path: str | Path,
     poll_interval_seconds: float = 30.0,
     price_decimals: int | None = None,
-    start: float | None = None,
-    end: float | None = None,
+    start: float = -math.inf,
+    end: float = math.inf,
     hours: float | None = None,
 ) -> ReplayMarket:
     """The recording at ``path``, from ``start`` to before ``end`` (epoch seconds), or ``hours``.
@@ -66,60 +72,50 @@ def read_market(
     """
     path = Path(path)
     recording = _Recording(path)
-    with _Reading(path):
+    with _plain_errors(path):
         for lines in _batches(path):
             recording.add(lines)
-    starts, prices, volumes = recording.columns(price_decimals)
-    step = _interval(starts) / 4 if recording.is_candles else 0.0
-    window = _window(path, starts, start, end, hours)
-    if window != slice(0, len(starts)):  # slices are copies
-        starts, volumes = starts[window], volumes[window]
-        prices = [column[window] for column in prices]
+        recording.widen(price_decimals or 0)
+    if price_decimals is not None and recording.decimals > price_decimals:
+        raise MarketDataError(
+            f"{path}: its prices have {recording.decimals} decimals, {price_decimals} were asked "
+            "for; use an instrument with enough decimals, or none"
+        )
+    starts, volumes, prices, step = recording.starts, recording.volumes, recording.prices, 0.0
+    if not starts:
+        raise MarketDataError(f"{path}: is empty; candles or trades are wanted")
+    if recording.is_candles:
+        step = min(map(sub, starts[1:], starts), default=INTERVAL_DEFAULT_SECONDS) / 4
+    first, last = bisect_left(starts, start), bisect_left(starts, end)
+    if hours is not None and first < last:
+        last = bisect_left(starts, starts[first] + hours * 3600, first, last)
+    if first >= last:
+        raise MarketDataError(f"{path}: nothing in the chosen window; it holds {_span(starts)}")
+    if last - first < len(starts):  # slices are copies
+        starts, volumes = starts[first:last], volumes[first:last]
+        prices = [column[first:last] for column in prices]
     opens, highs, lows, closes = prices if recording.is_candles else prices * 4
     block = Block(starts, (opens, highs, lows, closes), step, volumes)
     return ReplayMarket(block, recording.decimals, poll_interval_seconds, path.name)
 
 
-class _Reading:
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
     """Turn what opening and decoding can raise into one clear line."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        if self.path.is_dir():
-            raise MarketDataError(f"{self.path}: is a directory; name the file inside it")
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        fault = self._fault(error)
-        if fault is not None:
-            raise MarketDataError(f"{self.path}: {fault}") from error
-
-    def _fault(self, error: BaseException | None) -> str | None:
-        if isinstance(error, FileNotFoundError):
-            return "there is no such file"
-        if isinstance(error, gzip.BadGzipFile):
-            return "the name ends in .gz but it is not gzip data; rename it or compress it"
-        if isinstance(error, EOFError | zlib.error):
-            return "the gzip data is cut off or damaged; copy the file again"
-        if isinstance(error, UnicodeDecodeError):
-            return "is binary, not text; a CSV file of candles or trades is wanted"
-        if isinstance(error, OSError):
-            return f"cannot be read: {error.strerror or error}"
-        return None
-
-
-def _open_text(path: Path) -> TextIO:
-    with path.open("rb") as probe:
-        zipped = path.suffix == ".gz" or probe.read(2) == b"\x1f\x8b"
-    if zipped:
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, OverflowError) as error:
+        fault = next((text for kind, text in FAULTS if isinstance(error, kind)), "")
+        fault = fault or f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise MarketDataError(f"{path}: {fault}") from error
 
 
 def _batches(path: Path) -> Iterator[list[str]]:
     """Lists of lines; empty lines at the very end of the file are left out."""
-    with _open_text(path) as stream:
+    with path.open("rb") as probe:
+        zipped = path.suffix == ".gz" or probe.read(2) == b"\x1f\x8b"
+    opener: Any = gzip.open if zipped else open
+    with opener(path, "rt", encoding="utf-8-sig") as stream:
         lines = stream.readlines(BATCH_BYTES)
         while lines:
             following = stream.readlines(BATCH_BYTES)
@@ -140,7 +136,7 @@ class _Recording:
         self.decimals = 0
         self.starts = array("d")
         self.prices: list[array[int]] = []
-        self.volumes: Sequence[int] = array("q")
+        self.volumes: Any = array("q")
 
     @property
     def is_candles(self) -> bool:
@@ -157,25 +153,25 @@ class _Recording:
 
     def _recognise(self, line: str) -> None:
         count = line.count(",") + 1
-        for fields in (CANDLE_FIELDS, TRADE_FIELDS):
-            if count == len(fields):
-                self.fields = fields
-                self.prices = [array("q") for _ in range(4 if self.is_candles else 1)]
-                return
         if "\x00" in line:
             raise MarketDataError(f"{self.path}: is binary, not text; a CSV file is wanted")
-        raise self._error(
-            0,
-            f"has {count} columns; a candle line has 7 ({','.join(CANDLE_FIELDS)}), "
-            f"a trade line 3 ({','.join(TRADE_FIELDS)})",
-        )
+        if count not in (len(CANDLE_FIELDS), len(TRADE_FIELDS)):
+            raise MarketDataError(
+                f"{self.path}: line 1: has {count} columns; a candle line has 7 "
+                f"({','.join(CANDLE_FIELDS)}), a trade line 3 ({','.join(TRADE_FIELDS)})"
+            )
+        self.fields = CANDLE_FIELDS if count == len(CANDLE_FIELDS) else TRADE_FIELDS
+        self.prices = [array("q") for _ in range(4 if self.is_candles else 1)]
 
     def _convert(self, lines: list[str]) -> None:
+        """Append a batch; ValueError or ArithmeticError if it is bad."""
         width = len(self.fields)
         if {line.count(",") for line in lines} != {width - 1}:
             raise ValueError("columns")
         text = ",".join(lines)
-        cells, parse = text.split(","), _parser(text, lines)
+        cells = text.split(",")
+        odd = "e" in text or "E" in text or max(map(len, lines)) > LINE_LENGTH_USUAL
+        parse = parse_decimal if odd else Decimal  # the quick one where that is safe
         times = array("d", map(float, cells[0::width]))
         before = self.starts[-1:] or array("d", [-math.inf])
         in_order = lt if self.is_candles else le
@@ -187,12 +183,17 @@ class _Recording:
         if min(volumes) < 0:
             raise ValueError("volumes")
         if self.is_candles:
-            _check_candles(*prices)
+            opens, highs, lows, closes = prices
+            for column in (opens, closes):
+                if not (all(map(le, lows, column)) and all(map(le, column, highs))):
+                    raise ValueError("extremes")
             list(map(float, set(cells[6::width])))
+        for grown, more in zip(self.prices, prices, strict=True):
+            grown.extend(more)
         self.starts.extend(times)
-        for column, more in zip(self.prices, prices, strict=True):
-            column.extend(more)
-        self._add_volumes(volumes)
+        if max(volumes) >= 1 << 63:  # coins of tiny worth trade more units than 64 bits hold
+            self.volumes = list(self.volumes)
+        self.volumes.extend(volumes)
 
     def _prices(self, texts: list[list[str]], parse: Callable[[str], Decimal]) -> list[list[int]]:
         """The price columns as whole numbers, after widening what is there if need be."""
@@ -202,136 +203,63 @@ class _Recording:
         numbers = list(map(int, scaled))
         if min(numbers) <= 0 or sum(numbers) != sum(scaled):  # digits were cut off: take more
             clean = [round(value * _CLEAN) for value in values]
-            self._widen(_decimals(math.gcd(*clean)))
-            divisor = 10 ** (CLEAN_DECIMALS - self.decimals)
-            numbers = [value // divisor for value in clean]
+            divisor = str(math.gcd(*clean))
+            self.widen(CLEAN_DECIMALS - (len(divisor) - len(divisor.rstrip("0"))))
+            numbers = [value // 10 ** (CLEAN_DECIMALS - self.decimals) for value in clean]
             if min(numbers) <= 0:
                 raise ValueError("prices")
         number_of = dict(zip(distinct, numbers, strict=True))
         return [list(map(number_of.__getitem__, column)) for column in texts]
 
-    def _widen(self, decimals: int) -> None:
+    def widen(self, decimals: int) -> None:
+        """Keep prices with at least so many decimals."""
         if decimals > self.decimals:
             factor = 10 ** (decimals - self.decimals)
             self.prices = [array("q", [p * factor for p in column]) for column in self.prices]
             self.decimals = decimals
 
-    def _add_volumes(self, volumes: list[int]) -> None:
-        # Coins of tiny worth trade more units than 64 bits hold.
-        if isinstance(self.volumes, array) and max(volumes) >= 1 << 63:
-            self.volumes = list(self.volumes)
-        self.volumes.extend(volumes)  # type: ignore[attr-defined]
-
-    def columns(
-        self, price_decimals: int | None
-    ) -> tuple["array[float]", list["array[int]"], Sequence[int]]:
-        if not self.starts:
-            raise MarketDataError(f"{self.path}: is empty; candles or trades are wanted")
-        if price_decimals is not None:
-            if self.decimals > price_decimals:
-                raise MarketDataError(
-                    f"{self.path}: its prices have {self.decimals} decimals, {price_decimals} were"
-                    " asked for; use an instrument with enough decimals, or none"
-                )
-            self._widen(price_decimals)
-        return self.starts, self.prices, self.volumes
-
     def _culprit(self, lines: list[str]) -> MarketDataError:
         previous = self.starts[-1] if self.starts else -math.inf
-        for index, line in enumerate(lines):
+        for number, line in enumerate(lines, self.lines + 1):
             cells = line.rstrip("\n").split(",")
-            fault, previous = self._line_fault(cells, previous)
-            if fault and self.lines + index == 0 and not _is_number(cells[0]):
-                fault = f"{line.strip()[:60]!r} looks like a header; delete this line"
-            if fault:
-                return self._error(index, fault)
-        return MarketDataError(f"{self.path}: its prices have more digits than 64 bits hold")
-
-    def _error(self, index: int, fault: str) -> MarketDataError:
-        return MarketDataError(f"{self.path}: line {self.lines + index + 1}: {fault}")
-
-    def _line_fault(self, cells: list[str], previous: float) -> tuple[str | None, float]:
-        if len(cells) != len(self.fields):
-            wanted = f"the file has {len(self.fields)} ({','.join(self.fields)})"
-            what = "is empty" if cells == [""] else f"has {len(cells)} columns"
-            return f"{what}; {wanted}", previous
-        try:
-            values = [
-                parse_decimal(cell, name) for name, cell in zip(self.fields, cells, strict=True)
-            ]
-        except NumberError as error:
-            return f"{error}; a plain number is wanted", previous
-        at = float(values[0])
-        if at < previous or (at == previous and self.is_candles):
-            return f"time {cells[0]} is not after {previous:.16g}; lines go forward", previous
-        return _value_fault(self.fields, values), at
+            try:
+                previous = _time_of(self.fields, cells, previous)
+            except ValueError as error:
+                fault = str(error)
+                if number == 1 and fault.startswith("unix_time: "):
+                    fault = f"{line.strip()[:60]!r} looks like a header; delete this line"
+                return MarketDataError(f"{self.path}: line {number}: {fault}")
+        return MarketDataError(f"{self.path}: {TOO_LARGE}")
 
 
-def _value_fault(fields: tuple[str, ...], values: list[Decimal]) -> str | None:
-    """What is wrong with the prices and the volume of one line."""
-    named = dict(zip(fields, values, strict=True))
-    for name in fields[1:]:
-        if name not in ("volume", "trades") and named[name] * _CLEAN < 1:
-            return f"{name} {named[name]} is not above 0; a price is wanted"
-    if named["volume"] < 0:
-        return f"volume {named['volume']} is below 0; what traded is wanted"
-    if fields == TRADE_FIELDS:
-        return None
-    high, low = named["high"], named["low"]
-    if low > high:
-        return f"low {low} is above high {high}; the columns are {','.join(fields)}"
-    for name in ("open", "close"):
-        if not low <= named[name] <= high:
-            return f"{name} {named[name]} is outside low {low} to high {high}"
-    return None
-
-
-def _parser(text: str, lines: list[str]) -> Callable[[str], Decimal]:
-    """The quick parser where it is safe, the checked one where it is not."""
-    odd = "e" in text or "E" in text or max(map(len, lines)) > LINE_LENGTH_USUAL
-    return parse_decimal if odd else Decimal
-
-
-def _check_candles(opens: list[int], highs: list[int], lows: list[int], closes: list[int]) -> None:
-    for column in (opens, closes):
-        if not (all(map(le, lows, column)) and all(map(le, column, highs))):
-            raise ValueError("extremes")
-
-
-def _decimals(divisor: int) -> int:
-    """Decimals that prices with this greatest common divisor need."""
-    decimals = CLEAN_DECIMALS
-    while decimals and divisor % 10 == 0:
-        divisor //= 10
-        decimals -= 1
-    return decimals
-
-
-def _interval(starts: Sequence[float]) -> float:
-    """A candle's length: the smallest distance of two candles."""
-    return min(map(sub, starts[1:], starts), default=INTERVAL_DEFAULT_SECONDS)
-
-
-def _window(
-    path: Path, starts: Sequence[float], start: float | None, end: float | None, hours: float | None
-) -> slice:
-    first = 0 if start is None else bisect_left(starts, start)
-    last = len(starts) if end is None else bisect_left(starts, end)
-    if hours is not None and first < last:
-        last = min(last, bisect_left(starts, starts[first] + hours * 3600))
-    if first >= last:
-        span = f"{_utc(starts[0])} to {_utc(starts[-1])} UTC"
-        raise MarketDataError(f"{path}: nothing in the chosen window; it holds {span}")
-    return slice(first, last)
-
-
-def _is_number(text: str) -> bool:
+def _time_of(fields: tuple[str, ...], cells: list[str], previous: float) -> float:
+    """The time of a good line; raises ValueError saying what is wrong with a bad one."""
+    if len(cells) != len(fields):
+        what = "is empty" if cells == [""] else f"has {len(cells)} columns"
+        raise ValueError(f"{what}; the file has {len(fields)} ({','.join(fields)})")
     try:
-        parse_decimal(text)
-    except NumberError:
-        return False
-    return True
+        named = {name: parse_decimal(cell, name) for name, cell in zip(fields, cells, strict=True)}
+    except NumberError as error:
+        raise ValueError(f"{error}; a plain number is wanted") from None
+    at = float(named["unix_time"])
+    if at < previous or (at == previous and fields == CANDLE_FIELDS):
+        raise ValueError(f"time {cells[0]} is not after {previous:.16g}; lines go forward")
+    prices = {name: named[name] for name in fields if name in PRICE_FIELDS}
+    for name, price in prices.items():
+        if price * _CLEAN < 1:
+            raise ValueError(f"{name} {price} is not above 0; a price is wanted")
+    if named["volume"] < 0:
+        raise ValueError(f"volume {named['volume']} is below 0; what traded is wanted")
+    low, high = min(prices.values()), max(prices.values())
+    low, high = named.get("low", low), named.get("high", high)
+    if low > high:
+        raise ValueError(f"low {low} is above high {high}; the columns are {','.join(fields)}")
+    for name, price in prices.items():
+        if not low <= price <= high:
+            raise ValueError(f"{name} {price} is outside low {low} to high {high}")
+    return at
 
 
-def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+def _span(starts: Sequence[float]) -> str:
+    first, last = (datetime.fromtimestamp(at, UTC) for at in (starts[0], starts[-1]))
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -6,8 +6,10 @@ change of an order is a numbered line in one bounded log; ``changes`` and ``exec
 it and their cursor is a line number. A venue restored from ``state`` goes on bit for bit alike.
 """
 
+import json
 import math
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -28,8 +30,15 @@ from gridbot.core.records import (
     Quote,
 )
 from gridbot.exchange.markets import grid_before
-from gridbot.exchange.order_book import Counters, Fill, Order, OrderBook
+from gridbot.exchange.order_book import Fill, Line, Order, OrderBook
 from gridbot.exchange.protocol import BadAnswer
+
+# What is saved as it stands: attributes by name, with the type they are read back as.
+FIGURES: dict[str, Callable[[Any], Any]] = {
+    "now": float, "quote_total": Decimal, "base_total": Decimal, "quote_held": Decimal,
+    "base_held": Decimal, "executions_made": int, "_queue": int, "_orders_made": int,
+    "_log_offset": int,
+}  # fmt: skip
 
 
 class SimulatedExchange(OrderBook):
@@ -46,7 +55,7 @@ class SimulatedExchange(OrderBook):
         """
         market = self.market
         while True:
-            buy, sell = self._best_buy(), self._best_sell()
+            buy, sell = self._best_prices()
             market.advance(buy if buy > down else down, sell if sell < up else up, until)
             price = market.price
             filled = (price <= buy or price >= sell) and self._match()
@@ -61,7 +70,7 @@ class SimulatedExchange(OrderBook):
         grid_at = grid_before(math.nextafter(at, math.inf), market.poll_interval_seconds)
         while market.next_at <= at:
             until = grid_at if market.at < grid_at else -math.inf
-            market.advance(self._best_buy(), self._best_sell(), until)
+            market.advance(*self._best_prices(), until)
             self._match()
         self.now = max(self.now, at)
 
@@ -87,12 +96,10 @@ class SimulatedExchange(OrderBook):
     # --- reads ------------------------------------------------------------------------------
 
     async def instrument(self) -> Instrument:
-        """The pair's rules."""
         return self._instrument
 
     async def fees(self) -> Fees:
-        """The fee it was made with, for maker and taker."""
-        return self._fees
+        return Fees(self._fee_pct, self._fee_pct, "simulated")
 
     async def quote(self) -> Quote:
         """The price in force as bid, ask and last."""
@@ -100,7 +107,6 @@ class SimulatedExchange(OrderBook):
         return Quote(price, price, price, self.now)
 
     async def balances(self) -> dict[str, Balance]:
-        """Both assets of the pair, in total and held."""
         return {
             self._instrument.quote: Balance(self.quote_total, self.quote_held),
             self._instrument.base: Balance(self.base_total, self.base_held),
@@ -136,19 +142,13 @@ class SimulatedExchange(OrderBook):
         return list(self._rows[int(cursor or 0) :]), str(len(self._rows))
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        pass
 
-    def _lines_since(
-        self, cursor: str, endpoint: str
-    ) -> tuple[list[tuple[Order, Fill | None]], str]:
+    def _lines_since(self, cursor: str, endpoint: str) -> tuple[list[Line], str]:
         first = int(cursor or self._log_offset) - self._log_offset
         if first < 0:
             raise BadAnswer(endpoint, f"cursor {cursor} is older than the log kept here")
         return self._log[first:], str(self._log_offset + len(self._log))
-
-    def forget(self, before_cursor: str) -> None:
-        """Drop the log before ``before_cursor``: nobody will ask for it again."""
-        self._drop_lines(min(max(int(before_cursor) - self._log_offset, 0), len(self._log)))
 
     def _report(self, order: Order) -> OrderReport:
         o = order
@@ -160,10 +160,6 @@ class SimulatedExchange(OrderBook):
         identity = (fill.trade_id, order.client_id, order.exchange_id, order.side, fill.at)
         figures = (fill.price, fill.volume, fill.cost, fill.fee, self._fee_asset)
         return Execution(*identity, *figures)
-
-    @property
-    def _fee_asset(self) -> str:
-        return self._instrument.base if self._fee_in_base else self._instrument.quote
 
     # --- the world outside the engine -------------------------------------------------------
 
@@ -195,36 +191,27 @@ class SimulatedExchange(OrderBook):
         logged = [order for order, _ in self._log]
         orders = {id(order): order for order in [*self._done, *self._open.values(), *logged]}
         index = {key: place for place, key in enumerate(orders)}
-        state = {
+        state = {name.strip("_"): getattr(self, name) for name in FIGURES} | {
             "market": self.market.state(),
-            "now": self.now,
-            "totals": [self.quote_total, self.base_total],
-            "held": [self.quote_held, self.base_held],
-            "counters": self.counters,
-            "queue": self._queue,
-            "orders_made": self._orders_made,
             "orders": list(orders.values()),
             "done": [index[id(order)] for order in self._done],
             "open": [index[id(order)] for order in self._open.values()],
             "log": [[index[id(order)], fill] for order, fill in self._log],
-            "log_offset": self._log_offset,
             "rows": self._rows,
         }
-        plain: dict[str, Any] = _plain(msgspec.to_builtins(state, builtin_types=(Decimal,)))
+        # Decimals without an exponent, trailing zeros kept: what comes back is the same.
+        tree = msgspec.to_builtins(state, builtin_types=(Decimal,))
+        plain: dict[str, Any] = json.loads(json.dumps(tree, default="{:f}".format))
         return plain
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become the venue ``state`` was taken from; instrument and market must be the same."""
         self.market.restore(state["market"])
-        self.now = float(state["now"])
-        self.quote_total, self.base_total = map(Decimal, state["totals"])
-        self.quote_held, self.base_held = map(Decimal, state["held"])
-        self.counters = msgspec.convert(state["counters"], Counters)
-        self._queue, self._orders_made = state["queue"], state["orders_made"]
+        for name, kind in FIGURES.items():
+            setattr(self, name, kind(state[name.strip("_")]))
         orders = msgspec.convert(state["orders"], list[Order])
         lines = msgspec.convert(state["log"], list[tuple[int, Fill | None]])
         self._log = [(orders[index], fill) for index, fill in lines]
-        self._log_offset = state["log_offset"]
         self._done = deque(orders[index] for index in state["done"])
         self._open = {orders[index].client_id: orders[index] for index in state["open"]}
         self._known = {order.client_id: order for order in self._done} | self._open
@@ -232,14 +219,3 @@ class SimulatedExchange(OrderBook):
         self._buys, self._sells = [], []
         for order in self._open.values():
             self._push(order)
-
-
-def _plain(value: Any) -> Any:
-    """Decimals as text without an exponent, trailing zeros kept: what comes back is the same."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return value

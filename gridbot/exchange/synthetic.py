@@ -16,7 +16,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
-from gridbot.exchange.markets import Block, PathMarket
+from gridbot.exchange.markets import Block, Market
 
 START_AT = 1767225600.0  # 2026-01-01 00:00 UTC
 BLOCK_ROWS = 512
@@ -25,13 +25,14 @@ STEPS = 3  # random steps in a candle
 FRACTION_BITS = 24  # prices are carried with this many binary places
 DAY_STEPS = 1440 * STEPS
 RANGE_FACTOR = 1000
+ENDLESS = 1 << 62  # candles
 # Spells in percent of the volatility, drawn evenly; the mean of the squares is about 1.
 SPELLS_PERCENT = (55, 55, 55, 100, 100, 100, 100, 180)
 # 1 / (4 * sqrt(3)) in millionths: makes three steps of deviation 4 one minute of deviation 1.
 STEP_MILLIONTHS = 144338
 
 
-class SyntheticMarket(PathMarket):
+class SyntheticMarket(Market):
     """``start_price`` is scaled; ``volatility`` percent a minute, ``trend`` percent a day.
 
     ``candles`` limits the length; without it the market never ends. Volume is unlimited.
@@ -45,14 +46,12 @@ class SyntheticMarket(PathMarket):
         volatility: Decimal = Decimal("0.05"),
         trend: Decimal = Decimal(0),
         poll_interval_seconds: float = 30.0,
-        start_at: float = START_AT,
         candles: int | None = None,
     ) -> None:
         if start_price <= 0 or (candles is not None and candles <= 0):
             raise ValueError(f"start price {start_price} and candles {candles} must be above 0")
         self._seed = seed
-        self._start_at = start_at
-        self._limit = candles
+        self._limit = ENDLESS if candles is None else candles
         self._volatility_millionths = int(volatility * 1_000_000)
         self._trend_millionths = int(trend * 1_000_000)
         self._floor = max(start_price // RANGE_FACTOR, 1) << FRACTION_BITS
@@ -60,18 +59,16 @@ class SyntheticMarket(PathMarket):
         self._random = Random()
         first = self._generate(0, start_price << FRACTION_BITS)
         begin = Decimal(start_price).scaleb(-price_decimals)
-        source = (
-            f"synthetic market, seed {seed}, from {begin:f}, volatility {volatility} % a minute, "
-            f"trend {trend} % a day"
-        )
+        moves = f"volatility {volatility} % a minute, trend {trend} % a day"
+        source = f"synthetic market, seed {seed}, from {begin:f}, {moves}"
         super().__init__(first, price_decimals, poll_interval_seconds, source)
         if candles is not None:
-            self.end_at = start_at + candles * INTERVAL_SECONDS - first.step
+            self.end_at = START_AT + candles * INTERVAL_SECONDS - first.step
 
     def _generate(self, number: int, first_fine: int) -> Block:
         """Block ``number``, whose first price is ``first_fine`` (with its binary places)."""
         first_row = number * BLOCK_ROWS
-        rows = BLOCK_ROWS if self._limit is None else min(BLOCK_ROWS, self._limit - first_row)
+        rows = min(BLOCK_ROWS, self._limit - first_row)
         fine = self._fine_path(number, first_fine)
         self._number, self._first_fine, self._last_fine = number, first_fine, fine[-1]
         path = [price >> FRACTION_BITS for price in fine[: rows * STEPS + 1]]
@@ -79,11 +76,11 @@ class SyntheticMarket(PathMarket):
         inner = [path[step::STEPS] for step in range(1, STEPS)]
         highs = list(map(max, opens, closes, *inner))
         lows = list(map(min, opens, closes, *inner))
-        more = self._limit is None or first_row + rows < self._limit
-        start = self._start_at + first_row * INTERVAL_SECONDS
+        more = first_row + rows < self._limit
+        start = START_AT + first_row * INTERVAL_SECONDS
         starts = [start + i * INTERVAL_SECONDS for i in range(rows + more)]
-        step = INTERVAL_SECONDS / 4
-        return Block(starts, (opens, highs, lows, closes), step, None, first_row)
+        prices = (opens, highs, lows, closes)
+        return Block(starts, prices, INTERVAL_SECONDS / 4, first_row=first_row)
 
     def _fine_path(self, number: int, first_fine: int) -> list[int]:
         random = self._random

@@ -178,7 +178,6 @@ def test_a_lost_identity_beside_a_journal_is_not_drawn_anew(tmp_path: Path) -> N
 )
 def test_little_room_is_told(tmp_path: Path, free: int, state: str) -> None:
     assert free_space_state(FaultyDisk(free=free), tmp_path) == state
-    assert open_directory(tmp_path, disk=FaultyDisk(free=free)).free_space_state() == state
 
 
 def test_real_free_space_is_measured(tmp_path: Path) -> None:

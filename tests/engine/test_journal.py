@@ -52,6 +52,11 @@ def writer(directory: Path, first_seq: int = 1, disk: Disk | None = None, **more
     return JournalWriter(disk or Disk(), directory, header(first_seq), **more)
 
 
+def append(journal: JournalWriter, record: JournalRecord) -> None:
+    journal.write([record])
+    journal.sync()
+
+
 def write_steps(directory: Path, first: int, last: int, roll_every: int = 0) -> None:
     journal = writer(directory, first)
     for seq in range(first, last + 1):
@@ -133,7 +138,7 @@ def test_any_record_reads_back_as_it_was(
     with TemporaryDirectory() as name:
         journal = writer(Path(name), durable=durable)
         for record in (first, *others):
-            journal.append(record)
+            append(journal, record)
         journal.close()
         assert read(Path(name)) == [header(), first, *others]
 
@@ -150,7 +155,7 @@ def test_a_torn_last_line_is_ignored_by_readers_and_cut_by_the_writer(tmp_path: 
         assert notes == [f"{path}: torn last line ignored ({end - start} bytes)"]
         journal = writer(tmp_path, 3)
         assert journal.cut_bytes == end - start
-        journal.append(step(3))
+        append(journal, step(3))
         journal.close()
         assert path.read_bytes() == whole
 
@@ -221,13 +226,13 @@ def test_the_sending_of_the_snapshot_step_is_never_forgotten(
     tmp_path: Path, rolled: bool, packed: bool
 ) -> None:
     journal = writer(tmp_path)
-    journal.append(BootRecord({"slots": []}))
+    append(journal, BootRecord({"slots": []}))
     for seq in (1, 2):
-        journal.append(step(seq))
-        journal.append(SendingRecord(seq, (f"gb{seq}",)))
+        append(journal, step(seq))
+        append(journal, SendingRecord(seq, (f"gb{seq}",)))
     if rolled:
         journal.roll(3, 2000.0)
-    journal.append(step(3))
+    append(journal, step(3))
     journal.close()
     if packed:
         archive_segments(Disk(), tmp_path, 0.0)
@@ -237,7 +242,7 @@ def test_the_sending_of_the_snapshot_step_is_never_forgotten(
 
 def test_a_newer_core_or_format_is_refused(tmp_path: Path) -> None:
     journal = JournalWriter(Disk(), tmp_path, header(core=CORE + 1))
-    journal.append(step(1))
+    append(journal, step(1))
     journal.close()
     newer = rf"written by a newer gridbot \(core {CORE + 1}, this one knows {CORE}\)"
     with pytest.raises(JournalError, match=newer):
@@ -253,7 +258,7 @@ def test_a_newer_core_or_format_is_refused(tmp_path: Path) -> None:
 def test_an_upgraded_core_leaves_its_header_where_it_takes_over(tmp_path: Path) -> None:
     write_steps(tmp_path, 1, 1)
     journal = JournalWriter(Disk(), tmp_path, header(2, core=CORE + 1))
-    journal.append(step(2))
+    append(journal, step(2))
     journal.close()
     records = list(read_records(tmp_path, CORE + 1))
     cores = [r.core if isinstance(r, HeaderRecord) else r.seq for r in records]
@@ -293,7 +298,7 @@ def test_killed_at_any_write_the_journal_reads_and_continues(tmp_path: Path, tor
         try:
             journal = JournalWriter(disk, directory, header())
             for done in range(1, 7):
-                journal.append(step(done))
+                append(journal, step(done))
                 if done % 2 == 0:
                     journal.roll(done + 1, 2000.0)
         except Killed:
@@ -318,7 +323,7 @@ def test_killed_before_any_operation_of_a_roll_the_journal_continues(tmp_path: P
         disk = FaultyDisk(kill_before=kill)
         try:
             journal = JournalWriter(disk, directory, header())
-            journal.append(step(1))
+            append(journal, step(1))
             journal.roll(2, 2000.0)
         except Killed:
             pass
@@ -330,13 +335,13 @@ def test_killed_before_any_operation_of_a_roll_the_journal_continues(tmp_path: P
 
 def test_a_full_disk_leaves_the_last_good_offset_and_closes_the_writer(tmp_path: Path) -> None:
     journal = writer(tmp_path, disk=FaultyDisk(write_error=(3, NO_SPACE)))
-    journal.append(step(1))
+    append(journal, step(1))
     before = journal.path.read_bytes()
     with pytest.raises(DiskError, match=rf"{journal.path}: cannot write: No space left on device"):
-        journal.append(step(2))
+        append(journal, step(2))
     assert journal.path.read_bytes() == before
     with pytest.raises(DiskError, match=r"no writes after an earlier error: .*No space left"):
-        journal.append(step(2))
+        append(journal, step(2))
     with pytest.raises(DiskError, match="no writes after"):
         journal.sync()
     journal.close()
@@ -347,7 +352,7 @@ def test_a_full_disk_leaves_the_last_good_offset_and_closes_the_writer(tmp_path:
 
 def test_a_failed_sync_leaves_only_what_was_synced(tmp_path: Path) -> None:
     journal = writer(tmp_path, disk=FaultyDisk(sync_error=(3, IO_ERROR)))
-    journal.append(step(1))
+    append(journal, step(1))
     before = journal.path.read_bytes()
     journal.write([step(2)])
     with pytest.raises(DiskError, match="cannot sync: Input/output error"):
@@ -361,12 +366,12 @@ def test_fast_mode_writes_in_large_pieces_and_on_flush(tmp_path: Path) -> None:
     disk = FaultyDisk()
     journal = writer(tmp_path, disk=disk, durable=False)
     assert (disk.writes, disk.syncs) == (1, 1)
-    journal.append(step(1))
+    journal.write([step(1)])
     assert disk.writes == 1
     journal.flush()
     assert disk.writes == 2
     for seq in range(2, 10_002):
-        journal.append(step(seq))
+        journal.write([step(seq)])
     assert disk.writes == 2 + (10_000 * 75) // (256 * 1024)
     assert disk.syncs == 1
     journal.close()
@@ -374,20 +379,20 @@ def test_fast_mode_writes_in_large_pieces_and_on_flush(tmp_path: Path) -> None:
     assert seqs(tmp_path) == list(range(1, 10_002))
 
 
-def test_durable_mode_syncs_each_append_and_writes_a_batch_once(tmp_path: Path) -> None:
+def test_durable_mode_writes_a_batch_at_once_and_syncs_when_told(tmp_path: Path) -> None:
     disk = FaultyDisk()
     journal = writer(tmp_path, disk=disk)
     journal.write([step(1), step(2), step(3)])
     assert (disk.writes, disk.syncs) == (2, 1)
-    journal.append(step(4))
+    append(journal, step(4))
     assert (disk.writes, disk.syncs) == (3, 2)
 
 
 def test_an_unwritable_record_leaves_no_half_line(tmp_path: Path) -> None:
     journal = writer(tmp_path)
     with pytest.raises(TypeError):
-        journal.append(BootRecord({"slot": object()}))
-    journal.append(step(1))
+        append(journal, BootRecord({"slot": object()}))
+    append(journal, step(1))
     assert seqs(tmp_path) == [1]
 
 
@@ -461,7 +466,7 @@ def test_lines_longer_than_a_block_read_backwards(tmp_path: Path) -> None:
 
 def test_a_roll_without_a_step_since_the_last_one_is_no_new_segment(tmp_path: Path) -> None:
     journal = writer(tmp_path)
-    journal.append(step(1))
+    append(journal, step(1))
     for _ in range(2):
         journal.roll(2, 2000.0)
     journal.close()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.exchange.markets import CHUNK, NO_DOWN, NO_UP, Block, MarketDataError, PathMarket
+from gridbot.exchange.markets import CHUNK, NO_DOWN, NO_UP, Block, Market, MarketDataError
 from gridbot.exchange.replay import ReplayMarket
 from gridbot.exchange.synthetic import SyntheticMarket
 
@@ -113,7 +113,7 @@ jumps = st.lists(
 )
 
 
-def assert_stands_on(market: PathMarket, ticks: list[Tick], index: int) -> None:
+def assert_stands_on(market: Market, ticks: list[Tick], index: int) -> None:
     tick, before = ticks[index], ticks[max(index - 1, 0)]
     assert (market.at, market.price, market.volume) == tick
     assert (market.previous_at, market.previous_price) == (before.at, before.price)

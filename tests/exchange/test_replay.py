@@ -77,6 +77,7 @@ def test_a_window_cuts_the_recording(tmp_path: Path) -> None:
     market = read_market(path, start=begin, end=begin + 120)
     assert (market.at, market.price, market.end_at) == (begin, 15, begin + 60 + 45)
     assert read_market(path, hours=1).end_at == 1719792000 + 59 * 60 + 45
+    assert read_market(path, hours=3).end_at == 1719792000 + 119 * 60 + 45
     with pytest.raises(MarketDataError, match="nothing in the chosen window; it holds 2024-07-01"):
         read_market(path, start=begin + 10**6)
 
@@ -147,7 +148,10 @@ def test_an_unknown_layout_says_what_is_wanted(tmp_path: Path) -> None:
 
 def test_prices_beyond_64_bits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MarketDataError, match="more digits than 64 bits"):
-        load(tmp_path, "10,123456789012345.12345,1")
+        load(tmp_path, "10,123456789012345.12345,1", "11,123456789012345.12345,1")
+    path = write(tmp_path / "m.csv", "10,123456789012345,1")
+    with pytest.raises(MarketDataError, match="more digits than 64 bits"):
+        read_market(path, price_decimals=8)
 
 
 @pytest.mark.parametrize(

@@ -195,8 +195,6 @@ def test_a_refusal_says_why_and_changes_nothing(
     before = exchange.state()
     outcome = place(exchange, "a", *order, **more)
     assert (outcome.kind, outcome.code, outcome.verb) == ("refused", code, "place")
-    assert exchange.counters.refused == 1
-    exchange.counters.refused = 0
     assert exchange.state() == before
 
 
@@ -208,7 +206,6 @@ def test_limits_of_number_and_name() -> None:
     assert place(exchange, "c", "buy", "9").code == "EOrder:Orders limit exceeded"
     now(exchange.cancel(["a"]))
     assert place(exchange, "a", "buy", "9").exchange_id == "O0000003"
-    assert exchange.counters.open_max == 2
 
 
 def test_an_order_that_may_take_crosses_the_price() -> None:
@@ -244,7 +241,7 @@ def test_cancel_can_be_repeated_but_not_undo_a_fill() -> None:
     place(exchange, "a", "buy", "8")
     place(exchange, "b", "buy", "9")
     assert [o.kind for o in now(exchange.cancel(["a", "a"]))] == ["accepted", "accepted"]
-    assert exchange.counters.cancelled == 1
+    assert [r.client_id for r in now(exchange.changes(""))[0]] == ["a"]
     exchange.advance(NO_DOWN, NO_UP, math.inf)
     assert [o.code for o in now(exchange.cancel(["b", "never"]))] == ["EOrder:Unknown order"] * 2
     assert (report(exchange, "a").state, report(exchange, "a").reason) == (
@@ -266,10 +263,7 @@ def test_changes_name_each_order_once_and_go_on_from_the_cursor() -> None:
     assert [(r.client_id, r.state) for r in reports] == [("a", "closed"), ("b", "cancelled")]
     assert len(now(exchange.changes(""))[0]) == 2
     assert [e.client_id for e in now(exchange.executions(cursor))[0]] == ["a"]
-    exchange.forget(later)
     assert now(exchange.changes(later)) == ([], later)
-    with pytest.raises(BadAnswer, match="older than the log"):
-        now(exchange.changes(cursor))
 
 
 def test_memory_of_what_is_done_is_bounded() -> None:
@@ -279,6 +273,8 @@ def test_memory_of_what_is_done_is_bounded() -> None:
         now(exchange.cancel([f"c{i}"]))
     assert len(now(exchange.reports([f"c{i}" for i in range(100)]))) == 10
     assert len(exchange._log) <= 20
+    with pytest.raises(BadAnswer, match="cursor 0 is older than the log"):
+        now(exchange.changes("0"))
     assert exchange._buys == [] or len(exchange._buys) <= 66
     assert len(exchange.state()["orders"]) <= 20
 
@@ -413,7 +409,7 @@ def check_books(exchange: SimulatedExchange, opening: dict[str, Decimal]) -> Non
     assert min(exchange.quote_held, exchange.base_held) >= 0
     # Only fees, which nobody holds, and the rounding of costs may pass what is there.
     passed = quote_fees + D("0.00001") * len(fills(exchange))
-    assert exchange.free_quote >= -passed
+    assert exchange.free("buy") >= -passed
     assert len(resting) == exchange.orders_open <= 20
     for one in now(exchange.reports([f"c{i}" for i in range(100)])):
         own = [f for f in fills(exchange) if f.exchange_id == one.exchange_id]
@@ -437,7 +433,7 @@ def test_nothing_is_created_or_lost(
         act(exchange, step, operation)
     check_books(exchange, opening)
     if fee_asset == "quote":
-        assert exchange.free_base >= 0
+        assert exchange.free("sell") >= 0
 
 
 @settings(max_examples=80, deadline=None)
