@@ -9,13 +9,12 @@ lets a slot react, ``placing`` sends what is wanted and allowed, ``lifecycle`` o
 
 import zlib
 from decimal import Decimal
-from math import inf
 from typing import Any, Literal
 
 import msgspec
 
 from gridbot.core import lifecycle, placing, reports, trading
-from gridbot.core.capacity import WorkBank, work_bank
+from gridbot.core.capacity import WorkBank, effective_cap, work_bank
 from gridbot.core.ledger import Books
 from gridbot.core.numbers import ZERO, plain
 from gridbot.core.orders import LiveOrder, Registry, client_id_text
@@ -32,27 +31,22 @@ from gridbot.core.records import (
     TradeId,
 )
 from gridbot.core.settings import Settings, fee_floor_pct, open_orders_limit, settings_from_plain
-from gridbot.core.slot import Slot, Waiting, next_wake, slot_config
+from gridbot.core.slot import Slot, Waiting, next_wake
 from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 
 CORE_VERSION = 1
-RETRY_SECONDS = 30.0
-ACKS_KEPT = 500
 RunState = Literal["running", "paused", "draining", "halted"]
 
 
-class StepOutputs:
+class StepOutputs(msgspec.Struct):
     """What the shell must do after a step: ledger lines first, then orders, then tell people."""
 
-    __slots__ = ("acks", "amends", "cancels", "events", "lines", "places")
-
-    def __init__(self) -> None:
-        self.places: list[OrderRequest] = []
-        self.amends: list[AmendRequest] = []
-        self.cancels: list[str] = []
-        self.lines: list[bytes] = []
-        self.events: list[Event] = []
-        self.acks: list[Ack] = []
+    places: list[OrderRequest] = []
+    amends: list[AmendRequest] = []
+    cancels: list[str] = []
+    lines: list[bytes] = []
+    events: list[Event] = []
+    acks: list[Ack] = []
 
 
 class Counters(msgspec.Struct):
@@ -85,20 +79,17 @@ class Brain:
         self.fees = fees
         self.instance = instance
         self.seq = 0
-        self.now = 0.0
-        self.started_at = 0.0
+        self.now = self.started_at = self.price_at = self.paused_at = 0.0
         self.price: Decimal | None = None
         self.bid = self.ask = ZERO
-        self.price_at = 0.0
-        self.price_lost = False
+        self.price_lost = self.spread_wide = False
         self.run_state: RunState = "running"
-        self.state_reason = ""
-        self.paused_at = 0.0
+        self.state_reason = self.risk_reason = ""
         self.slots: dict[int, Slot] = {}
+        self.cycle_slots = 0
+        self.removing: set[int] = set()
         self.archived: list[dict[str, Any]] = []
-        self.next_slot_id = 1
-        self.next_order_number = 1
-        self.next_event_id = 1
+        self.next_slot_id = self.next_order_number = self.next_event_id = 1
         self.counters = Counters()
         self.acked: dict[str, Ack] = {}
         self.exchange_balances: dict[str, Decimal] = {}
@@ -108,15 +99,10 @@ class Brain:
         self.books = Books(instrument.cost_decimals, instrument.volume_decimals)
         self.wakes = WakeHeaps()
         self.pools: dict[tuple[int, TradeId], Waiting] = {}
-        self.cycle_slots = 0
-        self.removing: set[int] = set()
         self.write_offs: list[str] = []
-        self.written_off_base = ZERO
-        self.written_off_cost = ZERO
-        self.risk_reason = ""
-        self.spread_wide = False
-        self.retry_at = inf
+        self.written_off_base = self.written_off_cost = ZERO
         self.deliver_all = False
+        self._bounds = NEVER
         self._forget_step()
 
     def _forget_step(self) -> None:
@@ -124,8 +110,7 @@ class Brain:
         self.due: set[int] = set()
         self.wanting: list[tuple[float, int, TradeId]] = []
         self.refreshes: list[LiveOrder] = []
-        self.recheck = False
-        self.freed_inventory = False
+        self.recheck = self.freed_inventory = False
 
     # --- the step -----------------------------------------------------------------------
 
@@ -137,14 +122,15 @@ class Brain:
         if step.changes is not None:
             self._apply_changes(step.changes)
         reports.apply(self, step)
-        had_price = self.price is not None
-        self._accept_price(step)
+        if step.price is not None:
+            self.price, self.price_at = step.price, step.at
+            self.bid = step.price if step.bid is None else step.bid
+            self.ask = step.price if step.ask is None else step.ask
         for command in step.commands:
             lifecycle.obey(self, command)
-        if self.deliver_all or not had_price:
+        if self.deliver_all:
             self.due.update(self.slots)
-        price = None if self.price is None else float(self.price)
-        self.due |= self.wakes.due(price, self.now)
+        self.due |= self.wakes.due(None if self.price is None else float(self.price), self.now)
         trading.run_due_slots(self, step)
         placing.run(self)
         self._rearm()
@@ -152,23 +138,18 @@ class Brain:
         self.counters.open_orders_max = max(self.counters.open_orders_max, self.registry.resting)
         return self.out
 
-    def _accept_price(self, step: StepInput) -> None:
-        if step.price is None:
-            return
-        self.price, self.price_at = step.price, step.at
-        self.bid = step.price if step.bid is None else step.bid
-        self.ask = step.price if step.ask is None else step.ask
-
     def _apply_changes(self, changes: Changes) -> None:
         if changes.instrument is not None:
-            self.instrument = changes.instrument
-            self.recheck = True
+            self.instrument, self.recheck = changes.instrument, True
         if changes.settings is not None:
-            self._apply_settings(settings_from_plain(changes.settings))
-        if changes.fees is not None:
-            self.fees = changes.fees
-            self.registry.set_fee(self.fees.maker_pct, self.fee_in_base)
+            self.settings = self.configured = settings_from_plain(changes.settings)
             self.recheck = True
+            target = self.settings.grid.profit_pct
+            for slot in self.slots.values():
+                slot.state = msgspec.structs.replace(slot.state, profit_pct_runtime=target)
+        if changes.fees is not None:
+            self.fees, self.recheck = changes.fees, True
+            self.registry.set_fee(self.fees.maker_pct, self.fee_in_base)
             self.emit("fees_changed", "warn", maker_pct=plain(self.fees.maker_pct))
         if changes.price_lost is not None and changes.price_lost != self.price_lost:
             self.price_lost, self.recheck = changes.price_lost, True
@@ -177,12 +158,7 @@ class Brain:
             self.configure(slot)
         self.due.update(self.slots)
 
-    def _apply_settings(self, settings: Settings) -> None:
-        self.settings = self.configured = settings
-        self.recheck = True
-        for slot in self.slots.values():
-            target = settings.grid.profit_pct
-            slot.state = msgspec.structs.replace(slot.state, profit_pct_runtime=target)
+    # --- wakes --------------------------------------------------------------------------
 
     def rearm_all(self) -> None:
         """Compute every slot's wake anew, after loading a state."""
@@ -194,45 +170,28 @@ class Brain:
             slot = self.slots.get(slot_id)
             if slot is None:
                 self.wakes.disarm(slot_id)
+            elif slot.quarantined:
+                self.wakes.arm(slot_id, NEVER)
             else:
-                self.wakes.arm(slot_id, self._wake_of(slot))
-        self.retry_at = min(
-            (live.retry_at for live in self.registry.wanted.values() if self.may_place(live)),
-            default=inf,
-        )
-
-    def may_place(self, live: LiveOrder) -> bool:
-        """A wanted exit that only waits for its time."""
-        return not (
-            live.parked
-            or live.role == "recovery"
-            or live.slot_id in self.removing
-            or self.run_state == "halted"
-        )
-
-    def _wake_of(self, slot: Slot) -> Wake:
-        if slot.quarantined:
-            return NEVER
-        repriced: list[float] = []
-        limit = self.settings.cycle.max_reprices
-        if slot.kind == "cycle":
-            for order in slot.state.orders:
-                if order.role == "exit":
-                    live = self.registry.by_local.get((slot.id, order.local_id))
-                    if live is not None and live.reprices < limit:
-                        repriced.append(live.repriced_at)
-        wake, slot.timer_at = next_wake(slot, self.settings, self.is_frozen(slot), repriced)
-        return wake
+                frozen = self.is_frozen(slot)
+                wake, slot.timer_at = next_wake(slot, self.settings, frozen, self.registry)
+                self.wakes.arm(slot_id, wake)
+        down, up, at = NEVER if self.price_lost else self.wakes.bounds()
+        for live in self.registry.wanted.values():
+            if self.may_place(live):
+                at = min(at, live.retry_at)
+        for live in self.registry.unknown.values():
+            at = min(at, live.lookup_at)
+        self._bounds = Wake(down, up, at)
 
     def bounds(self) -> Wake:
         """Prices and time up to which nothing can happen; the shell need not deliver before."""
-        if self.deliver_all:
-            return NEXT_TICK
-        wake = self.wakes.bounds()
-        lookup_at = min((live.lookup_at for live in self.registry.unknown.values()), default=inf)
-        if self.price_lost:
-            return Wake(-inf, inf, lookup_at)
-        return Wake(wake.down, wake.up, min(wake.at, self.retry_at, lookup_at))
+        return NEXT_TICK if self.deliver_all else self._bounds
+
+    def may_place(self, live: LiveOrder) -> bool:
+        """A wanted exit that only waits for its time."""
+        kept = live.parked or live.role == "recovery" or live.slot_id in self.removing
+        return not kept and self.run_state != "halted"
 
     # --- what the rooms share -----------------------------------------------------------
 
@@ -244,51 +203,54 @@ class Brain:
     @property
     def work_bank(self) -> WorkBank:
         """The work bank now."""
-        return work_bank(
-            open_orders_limit(self.settings),
-            self.registry.resting,
-            len(self.slots) - self.cycle_slots,
-            self.cycle_slots,
-            self.settings.capacity,
-        )
+        limit, sticky = open_orders_limit(self.settings), len(self.slots) - self.cycle_slots
+        used = self.registry.resting
+        return work_bank(limit, used, sticky, self.cycle_slots, self.settings.capacity)
+
+    @property
+    def has_room(self) -> bool:
+        """Entries stop at the effective cap, counting exits that are still to be placed."""
+        ratio = self.settings.capacity.open_order_safety_ratio
+        cap = effective_cap(open_orders_limit(self.settings), ratio)
+        return len(self.registry.by_client) < cap
 
     def is_frozen(self, slot: Slot) -> bool:
         """Neither refreshes nor deadlines run for this slot."""
-        return (
-            slot.paused_at is not None
-            or bool(slot.quarantined)
-            or slot.removing
-            or self.run_state in ("paused", "halted")
-        )
+        stopped = slot.paused_at is not None or slot.removing or bool(slot.quarantined)
+        return stopped or self.run_state in ("paused", "halted")
+
+    def look_again(self, slot: Slot | None = None) -> None:
+        """All that waits is tried again in this step; the slot, or every one, wakes."""
+        self.recheck = True
+        self.due.update(self.slots if slot is None else (slot.id,))
 
     def count_kinds(self) -> None:
         """Slots came, went or changed kind."""
         self.cycle_slots = sum(slot.kind == "cycle" for slot in self.slots.values())
 
+    def configure(self, slot: Slot) -> None:
+        """Anything that the reducer's configuration of a slot depends on has changed."""
+        slot.configure(self.settings, self.instrument, self.fees.maker_pct)
+
     def next_client_id(self) -> str:
         """A client id never used before by this instance."""
-        text = client_id_text(self.instance, self.next_order_number)
         self.next_order_number += 1
-        return text
-
-    def configure(self, slot: Slot) -> None:
-        """Rebuild the reducer's configuration of a slot after anything it depends on changed."""
-        slot.cfg = slot_config(self.settings, self.instrument, slot, self.fees.maker_pct)
-        slot.cfg_calm = msgspec.structs.replace(slot.cfg, refresh_pct=trading.NEVER_REFRESH_PCT)
+        return client_id_text(self.instance, self.next_order_number - 1)
 
     def emit(
-        self,
-        kind: str,
-        severity: Severity,
-        slot: int | None = None,
-        trade: str | None = None,
-        order: str | None = None,
-        **data: Any,
-    ) -> None:
+        self, kind: str, severity: Severity, slot: int | None = None, trade: TradeId | None = None,
+        order: str | None = None, **data: Any,
+    ) -> None:  # fmt: skip
         """Note that something happened, for people to see."""
-        event = Event(self.next_event_id, self.now, kind, severity, slot, trade, order, data)
+        self._note(kind, severity, slot, trade, order, data)
+
+    def tell(self, live: LiveOrder, kind: str, severity: Severity, **data: Any) -> None:
+        """Note that something happened to one of our orders."""
+        self._note(kind, severity, live.slot_id, live.trade_id, live.client_id, data)
+
+    def _note(self, kind: str, severity: Severity, *about: Any) -> None:
+        self.out.events.append(Event(self.next_event_id, self.now, kind, severity, *about))
         self.next_event_id += 1
-        self.out.events.append(event)
 
     def halt(self, reason: str) -> None:
         """Stop trading: fills are still booked, nothing is placed until an operator resumes."""
@@ -301,8 +263,8 @@ class Brain:
     def outputs_digest(self) -> int:
         """What the next journal record vouches for: the orders and the head of the books."""
         out = self.out
-        parts = [self.books.head.hash]
-        parts += [f"{r.client_id}{r.price}{r.volume}" for r in out.places]
-        parts += [f"{a.client_id}{a.price}{a.volume}" for a in out.amends]
+        parts = [self.books.head_hash]
+        sent: list[OrderRequest | AmendRequest] = [*out.places, *out.amends]
+        parts += [f"{one.client_id}{one.price}{one.volume}" for one in sent]
         parts += out.cancels
         return zlib.crc32("|".join(parts).encode())

@@ -10,93 +10,87 @@ from typing import Any
 
 import msgspec
 
-from gridbot.core.brain import Brain, Counters
+from gridbot.core.brain import Brain, Counters, RunState
 from gridbot.core.canonical import sha256_of
+from gridbot.core.capacity import Kind
 from gridbot.core.ledger import Books
-from gridbot.core.records import Ack, Fees, Instrument
+from gridbot.core.placing import POOLED
+from gridbot.core.records import Ack, Fees, Instrument, TradeId
 from gridbot.core.settings import settings_from_plain
 from gridbot.core.slot import Slot, Waiting
 from gridbot.core.state_machine import FillEvent, RecoveryFillEvent, from_dict, to_dict
-from gridbot.core.trading import note_wants, see_price
+from gridbot.core.trading import note_wants
 
-_PLAIN_FIELDS = (
-    "seq", "now", "started_at", "price_at", "price_lost", "run_state", "state_reason",
-    "paused_at", "next_slot_id", "next_order_number", "next_event_id", "archived", "risk_reason",
-    "spread_wide", "write_offs",
-)  # fmt: skip
+# Attributes of a Brain and of a Slot that are saved as they are, with their types.
+_BRAIN: dict[str, Any] = {
+    "seq": int, "now": float, "started_at": float, "instance": str, "instrument": Instrument,
+    "fees": Fees, "price": Decimal | None, "bid": Decimal, "ask": Decimal, "price_at": float,
+    "price_lost": bool, "spread_wide": bool, "run_state": RunState, "state_reason": str,
+    "risk_reason": str, "paused_at": float, "next_slot_id": int, "next_order_number": int,
+    "next_event_id": int, "archived": list[dict[str, Any]], "write_offs": list[str],
+    "written_off_base": Decimal, "written_off_cost": Decimal, "drift": dict[str, Decimal],
+    "exchange_balances": dict[str, Decimal], "counters": Counters,
+}  # fmt: skip
+_SLOT: dict[str, Any] = {
+    "id": int, "kind": Kind, "rung": int, "created_at": float, "alias": str,
+    "paused_at": float | None, "quarantined": str, "removing": bool, "last_fill_at": float,
+    "parked": dict[TradeId, str],
+}  # fmt: skip
+_INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
+# Left out of the fingerprint.
 _NOT_TRADING = (
     "acked", "archived", "configured", "counters", "instance", "next_event_id", "seq", "started_at",
 )  # fmt: skip
 _NOT_MONEY = ("booked", "counts", "finished", "head_hash")
-_INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
-_SLOT_FIELDS = (
-    "id", "kind", "rung", "created_at", "alias", "paused_at", "quarantined", "removing",
-    "last_fill_at", "parked",
-)  # fmt: skip
 
 
 def brain_to_state(brain: Brain) -> dict[str, Any]:
     """Everything needed to go on, JSON-able."""
-    state: dict[str, Any] = {name: getattr(brain, name) for name in _PLAIN_FIELDS}
-    state |= {
-        "instance": brain.instance,
+    return fields_to_state(brain, _BRAIN) | {
         "settings": msgspec.to_builtins(brain.settings),
         "configured": msgspec.to_builtins(brain.configured),
-        "instrument": msgspec.to_builtins(brain.instrument),
-        "fees": msgspec.to_builtins(brain.fees),
-        "price": None if brain.price is None else str(brain.price),
-        "bid": str(brain.bid),
-        "ask": str(brain.ask),
-        "written_off_base": str(brain.written_off_base),
-        "written_off_cost": str(brain.written_off_cost),
-        "drift": _texts(brain.drift),
-        "exchange_balances": _texts(brain.exchange_balances),
-        "counters": msgspec.to_builtins(brain.counters),
         "acked": [msgspec.to_builtins(ack) for ack in brain.acked.values()],
         "orders": brain.registry.to_state(),
         "books": brain.books.to_state(),
         "slots": [_slot_to_state(slot) for slot in brain.slots.values()],
     }
-    return state
 
 
-def _texts(amounts: dict[str, Decimal]) -> dict[str, str]:
-    return {asset: str(amount) for asset, amount in sorted(amounts.items())}
+def fields_to_state(owner: object, types: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of ``owner`` that ``types`` names, JSON-able."""
+    return {name: msgspec.to_builtins(getattr(owner, name)) for name in types}
+
+
+def fields_from_state(state: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
+    """What ``fields_to_state`` made of them; raises msgspec.ValidationError or KeyError."""
+    return {name: msgspec.convert(state[name], kind) for name, kind in types.items()}
 
 
 def _slot_to_state(slot: Slot) -> dict[str, Any]:
-    state: dict[str, Any] = {name: getattr(slot, name) for name in _SLOT_FIELDS}
-    state["waiting"] = {
-        trade: {**msgspec.to_builtins(wait), "until": None if wait.until == inf else wait.until}
-        for trade, wait in slot.waiting.items()
+    return fields_to_state(slot, _SLOT) | {
+        "waiting": {
+            trade: {**msgspec.to_builtins(wait), "until": _finite(wait.until)}
+            for trade, wait in slot.waiting.items()
+        },
+        "inbox": [
+            ["fill" if isinstance(event, FillEvent) else "recovery", msgspec.to_builtins(event)]
+            for event in slot.inbox
+        ],
+        "state": to_dict(slot.state),
     }
-    state["inbox"] = [
-        ["fill" if isinstance(event, FillEvent) else "recovery", msgspec.to_builtins(event)]
-        for event in slot.inbox
-    ]
-    state["state"] = to_dict(slot.state)
-    return state
+
+
+def _finite(until: float) -> float | None:
+    return None if until == inf else until
 
 
 def load_brain(state: dict[str, Any]) -> Brain:
     """The brain as it was; raises msgspec.ValidationError or KeyError on a state it cannot read."""
-    brain = Brain(
-        settings_from_plain(state["settings"]),
-        msgspec.convert(state["instrument"], Instrument),
-        msgspec.convert(state["fees"], Fees),
-        state["instance"],
-    )
-    for name in _PLAIN_FIELDS:
-        setattr(brain, name, state[name])
+    saved, settings = fields_from_state(state, _BRAIN), settings_from_plain(state["settings"])
+    brain = Brain(settings, saved["instrument"], saved["fees"], saved["instance"])
+    for name, value in saved.items():
+        setattr(brain, name, value)
     brain.configured = settings_from_plain(state["configured"])
-    brain.price = None if state["price"] is None else Decimal(state["price"])
-    brain.bid, brain.ask = Decimal(state["bid"]), Decimal(state["ask"])
-    brain.written_off_base = Decimal(state["written_off_base"])
-    brain.written_off_cost = Decimal(state["written_off_cost"])
-    brain.drift = {asset: Decimal(text) for asset, text in state["drift"].items()}
-    balances = state["exchange_balances"].items()
-    brain.exchange_balances = {asset: Decimal(text) for asset, text in balances}
-    brain.counters = msgspec.convert(state["counters"], Counters)
     brain.acked = {ack.command_id: ack for ack in msgspec.convert(state["acked"], list[Ack])}
     brain.registry.load(state["orders"])
     brain.books = Books.from_state(state["books"])
@@ -108,13 +102,12 @@ def load_brain(state: dict[str, Any]) -> Brain:
 
 
 def _load_slot(brain: Brain, state: dict[str, Any]) -> None:
-    fields = {name: state[name] for name in _SLOT_FIELDS}
-    slot = Slot(state=from_dict(state["state"]), **fields)
+    slot = Slot(state=from_dict(state["state"]), **fields_from_state(state, _SLOT))
     for trade, wait in state["waiting"].items():
         until = inf if wait["until"] is None else wait["until"]
-        slot.waiting[trade] = msgspec.convert({**wait, "until": until}, Waiting)
-        if slot.waiting[trade].reason in ("funds", "capacity", "inventory"):
-            brain.pools[slot.id, trade] = slot.waiting[trade]
+        waiting = slot.waiting[trade] = msgspec.convert({**wait, "until": until}, Waiting)
+        if waiting.reason in POOLED:
+            brain.pools[slot.id, trade] = waiting
     slot.inbox = [msgspec.convert(event, _INBOX[kind]) for kind, event in state["inbox"]]
     brain.slots[slot.id] = slot
     if slot.removing:
@@ -136,7 +129,7 @@ def fingerprint(brain: Brain) -> dict[str, Any]:
     copy = load_brain(msgspec.json.decode(msgspec.json.encode(brain_to_state(brain))))
     for slot in copy.slots.values():
         if copy.price is not None:
-            see_price(slot, copy.price, copy.now)
+            slot.see_price(copy.price, copy.now)
             note_wants(copy, slot)
     state = brain_to_state(copy)
     for name in _NOT_TRADING:
@@ -157,7 +150,7 @@ def _without_forms(value: Any) -> Any:
         return {key: _without_forms(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_forms(item) for item in value]
-    if isinstance(value, str) and value[:1] in "-0123456789" and value[:1]:
+    if isinstance(value, str) and value and value[0] in "-0123456789":
         try:
             return Decimal(value)
         except ArithmeticError:

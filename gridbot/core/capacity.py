@@ -35,29 +35,16 @@ def effective_cap(limit: int, safety_ratio: Decimal) -> int:
     return int(limit * safety_ratio)
 
 
-def band_of(headroom: int, settings: CapacitySettings) -> Band:
-    """normal, caution or stop, by how much room is left."""
-    if headroom <= settings.stop_headroom:
-        return "stop"
-    return "caution" if headroom <= settings.caution_headroom else "normal"
-
-
 def work_bank(
     limit: int, used: int, sticky_slots: int, cycle_slots: int, settings: CapacitySettings
 ) -> WorkBank:
     """The work bank for this many slots and orders (architecture: 84/0, 70/7 … 0/42 at 225)."""
     cap = effective_cap(limit, settings.open_order_safety_ratio)
-    sticky = ORDERS_RESERVED["sticky"] * sticky_slots
-    cycle = ORDERS_RESERVED["cycle"] * cycle_slots
+    headroom, (per_sticky, per_cycle) = cap - used, ORDERS_RESERVED.values()
+    band: Band = "caution" if headroom <= settings.caution_headroom else "normal"
+    if headroom <= settings.stop_headroom:
+        band = "stop"
+    sticky, cycle = per_sticky * sticky_slots, per_cycle * cycle_slots
     free = max(cap - max(sticky + cycle, used), 0)
-    return WorkBank(
-        limit=limit,
-        cap=cap,
-        used=used,
-        headroom=cap - used,
-        band=band_of(cap - used, settings),
-        reserved_sticky=sticky,
-        reserved_cycle=cycle,
-        room_sticky=free // ORDERS_RESERVED["sticky"],
-        room_cycle=free // ORDERS_RESERVED["cycle"],
-    )
+    room = free // per_sticky, free // per_cycle
+    return WorkBank(limit, cap, used, headroom, band, sticky, cycle, *room)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from gridbot.core import placing
 from gridbot.core.capacity import ORDERS_RESERVED, Kind
 from gridbot.core.numbers import ZERO, NumberError, parse_decimal, plain
 from gridbot.core.records import Ack, Command
@@ -29,6 +29,7 @@ Args = dict[str, Any]
 ALIAS_LENGTH_MAX = 16
 ALIAS_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 ADD_MAX = 10
+ACKS_KEPT = 500
 
 
 class Refusal(Exception):
@@ -51,7 +52,7 @@ def obey(brain: Brain, command: Command) -> None:
         except Refusal as refusal:
             ack = Ack(command.id, False, str(refusal), refusal.code)
         brain.acked[command.id] = ack
-        while len(brain.acked) > 500:
+        while len(brain.acked) > ACKS_KEPT:
             del brain.acked[next(iter(brain.acked))]
     brain.out.acks.append(ack)
 
@@ -60,7 +61,8 @@ def obey(brain: Brain, command: Command) -> None:
 
 
 def _boot(brain: Brain, args: Args) -> str:
-    assert brain.price is not None and not brain.slots, "boot needs a price and no slots"
+    if brain.price is None or brain.started_at:
+        raise Refusal("E01", "only a fresh engine with a price boots")
     brain.started_at = brain.now
     quote, base = Decimal(args["quote"]), Decimal(args["base"])
     brain.books.open_account(brain.seq, brain.now, quote, base, brain.price)
@@ -74,8 +76,6 @@ def _boot(brain: Brain, args: Args) -> str:
 
 
 def _pause(brain: Brain, args: Args) -> str:
-    if brain.run_state == "halted":
-        raise Refusal("E22", f"HALTED: {brain.state_reason}; resume after fixing")
     if brain.run_state == "paused":
         raise Refusal("E20", "already paused")
     _enter(brain, "paused")
@@ -83,21 +83,21 @@ def _pause(brain: Brain, args: Args) -> str:
     return f"paused; {brain.registry.resting} orders stay open"
 
 
-def _enter(brain: Brain, state: str) -> None:
-    """Leave running for paused or draining; deadlines stand still only while paused."""
+def _enter(brain: Brain, state: Literal["paused", "draining"]) -> None:
+    """Leave running for another state; deadlines stand still only while paused."""
+    if brain.run_state == "halted":
+        raise Refusal("E22", f"HALTED: {brain.state_reason}; resume after fixing")
     if state == "paused":
         brain.paused_at = brain.now
     elif brain.run_state == "paused":
         _shift_all(brain)
-    brain.run_state = state  # type: ignore[assignment]
-    brain.recheck = True
-    brain.due.update(brain.slots)
+    brain.run_state = state
+    brain.look_again()
 
 
 def _resume(brain: Brain, args: Args) -> str:
-    parked = any(slot.parked for slot in brain.slots.values()) or any(
-        live.parked for live in brain.registry.wanted.values()
-    )
+    wanted = brain.registry.wanted.values()
+    parked = any(slot.parked for slot in brain.slots.values()) or any(x.parked for x in wanted)
     if brain.run_state == "running" and not parked:
         raise Refusal("E21", "not paused")
     if brain.run_state in ("paused", "halted"):
@@ -105,8 +105,7 @@ def _resume(brain: Brain, args: Args) -> str:
     brain.run_state, brain.state_reason = "running", ""
     for slot in brain.slots.values():
         _unpark(brain, slot)
-    brain.recheck = True
-    brain.due.update(brain.slots)
+    brain.look_again()
     brain.emit("resumed", "good")
     return "running"
 
@@ -122,26 +121,21 @@ def _shift_all(brain: Brain) -> None:
     for slot in brain.slots.values():
         if slot.paused_at is None:
             _shift_deadlines(slot, brain.now - brain.paused_at)
+        else:
+            slot.paused_at = min(slot.paused_at, brain.paused_at)
 
 
 def _shift_deadlines(slot: Slot, seconds: float) -> None:
     """Deadlines of a cycle slot stood still: move them by the length of the pause."""
     if slot.kind != "cycle" or seconds <= 0:
         return
-    state = slot.state
-    orders = tuple(
-        replace(order, entry_filled_at=order.entry_filled_at + seconds)
-        if order.role == "exit"
-        else order
-        for order in state.orders
-    )
-    entered = None if state.s2_entered_at is None else state.s2_entered_at + seconds
-    slot.state = replace(state, orders=orders, s2_entered_at=entered)
+    for order in slot.exits():
+        slot.patch(order.local_id, entry_filled_at=order.entry_filled_at + seconds)
+    if slot.state.s2_entered_at is not None:
+        slot.state = replace(slot.state, s2_entered_at=slot.state.s2_entered_at + seconds)
 
 
 def _drain(brain: Brain, args: Args) -> str:
-    if brain.run_state == "halted":
-        raise Refusal("E22", f"HALTED: {brain.state_reason}; resume after fixing")
     _enter(brain, "draining")
     count = _cancel_entries(brain)
     brain.emit("drained", "warn", cancelled=count)
@@ -173,38 +167,23 @@ def _halt(brain: Brain, args: Args) -> str:
     return "halted"
 
 
-def _set_entry(brain: Brain, args: Args) -> str:
-    return _set_percent(brain, args, "entry_pct", "entry")
-
-
-def _set_profit(brain: Brain, args: Args) -> str:
-    floor = brain.fee_floor_pct
-    value = _percent(args, "profit")
-    if value < floor:
-        raise Refusal("E15", f"{plain(value)} is under the fee floor {plain(floor)}")
-    return _set_percent(brain, args, "profit_pct", "profit")
-
-
-def _percent(args: Args, name: str) -> Decimal:
+def _set_percent(name: str, brain: Brain, args: Args) -> str:
+    """Set ``entry`` or ``profit`` of the grid, in percent, for all slots."""
     try:
         value = parse_decimal(str(args.get("value")), name)
     except NumberError:
         raise Refusal("E11", f'{name} needs a number, got "{args.get("value")}"') from None
     if not Decimal("0.05") <= value <= 50:
         raise Refusal("E14", f"{name} {plain(value)} is outside 0.05 to 50")
-    return value
-
-
-def _set_percent(brain: Brain, args: Args, field: str, name: str) -> str:
-    value = _percent(args, name)
-    old = getattr(brain.settings.grid, field)
-    grid = replace(brain.settings.grid, **{field: value})
+    if name == "profit" and value < brain.fee_floor_pct:
+        raise Refusal("E15", f"{plain(value)} is under the fee floor {plain(brain.fee_floor_pct)}")
+    old = getattr(brain.settings.grid, f"{name}_pct")
+    grid = replace(brain.settings.grid, **{f"{name}_pct": value})
     brain.settings = replace(brain.settings, grid=grid)
     for slot in brain.slots.values():
         slot.state = replace(slot.state, profit_pct_runtime=grid.profit_pct)
         brain.configure(slot)
-    brain.recheck = True
-    brain.due.update(brain.slots)
+    brain.look_again()
     return f"{name} {plain(old)} -> {plain(value)} %"
 
 
@@ -214,11 +193,8 @@ def _set_percent(brain: Brain, args: Args, field: str, name: str) -> str:
 def _slot(brain: Brain, args: Args) -> Slot:
     slot = brain.slots.get(args.get("slot", -1))
     if slot is None:
-        ids = (
-            ", ".join(map(str, brain.slots))
-            if len(brain.slots) <= 12
-            else f"1 to {brain.next_slot_id - 1}"
-        )
+        few = len(brain.slots) <= 12
+        ids = ", ".join(map(str, brain.slots)) if few else f"1 to {brain.next_slot_id - 1}"
         raise Refusal("E30", f"no slot {args.get('slot')} ({ids or 'none'} exist)")
     return slot
 
@@ -226,11 +202,8 @@ def _slot(brain: Brain, args: Args) -> Slot:
 def _create(brain: Brain, kind: Kind, alias: str) -> Slot:
     rungs = {slot.rung for slot in brain.slots.values()}
     rung = next(number for number in range(len(rungs) + 1) if number not in rungs)
-    state = PairState(
-        market_price=brain.price or ZERO,
-        now=brain.now,
-        profit_pct_runtime=brain.settings.grid.profit_pct,
-    )
+    target = brain.settings.grid.profit_pct
+    state = PairState(brain.price or ZERO, brain.now, profit_pct_runtime=target)
     slot = Slot(brain.next_slot_id, kind, rung, state, brain.now, alias)
     brain.next_slot_id += 1
     brain.slots[slot.id] = slot
@@ -241,13 +214,12 @@ def _create(brain: Brain, kind: Kind, alias: str) -> Slot:
     return slot
 
 
-def default_kind(brain: Brain) -> Kind:
+def _default_kind(brain: Brain) -> Kind:
     """The kind that brings the sticky share nearer to ``initial_sticky_ratio``."""
     ratio = brain.settings.slots.initial_sticky_ratio
-    count = len(brain.slots)
-    sticky = sum(slot.kind == "sticky" for slot in brain.slots.values())
-    with_sticky = abs(Decimal(sticky + 1) / (count + 1) - ratio)
-    return "sticky" if with_sticky <= abs(Decimal(sticky) / (count + 1) - ratio) else "cycle"
+    count = len(brain.slots) + 1
+    sticky = Decimal(len(brain.slots) - brain.cycle_slots)
+    return "sticky" if abs((sticky + 1) / count - ratio) <= abs(sticky / count - ratio) else "cycle"
 
 
 def _add(brain: Brain, args: Args) -> str:
@@ -257,31 +229,26 @@ def _add(brain: Brain, args: Args) -> str:
     alias = _checked_alias(brain, args.get("alias", ""), None)
     added: list[str] = []
     for _ in range(count):
-        kind: Kind = args.get("kind") or default_kind(brain)
-        try:
-            _check_room(brain, kind)
-        except Refusal:
-            if not added:
-                raise
+        kind: Kind = args.get("kind") or _default_kind(brain)
+        full = _full(brain, kind)
+        if full and not added:
+            raise full
+        if full:
             break
-        slot = _create(brain, kind, alias)
-        added.append(f"{slot.id} {kind}")
-    bank = brain.work_bank
-    return f"slot {', '.join(added)} added; headroom {bank.headroom}"
+        added.append(f"{_create(brain, kind, alias).id} {kind}")
+        alias = ""  # one slot's, not all of theirs
+    return f"slot {', '.join(added)} added; headroom {brain.work_bank.headroom}"
 
 
-def _check_room(brain: Brain, kind: Kind) -> None:
-    limit = brain.settings.slots.max_slots
-    if len(brain.slots) >= limit:
-        raise Refusal("E32", f"{len(brain.slots)} of {limit} slots in use")
-    bank = brain.work_bank
+def _full(brain: Brain, kind: Kind) -> Refusal | None:
+    count, limit, bank = len(brain.slots), brain.settings.slots.max_slots, brain.work_bank
+    if count >= limit:
+        return Refusal("E32", f"{count} of {limit} slots in use")
     room = bank.room_sticky if kind == "sticky" else bank.room_cycle
-    if bank.band == "stop" or room < 1:
-        needs = ORDERS_RESERVED[kind]
-        raise Refusal(
-            "E31",
-            f"band {bank.band.upper()}: headroom {bank.headroom}, a {kind} slot needs {needs}",
-        )
+    if bank.band != "stop" and room >= 1:
+        return None
+    needs = f"headroom {bank.headroom}, a {kind} slot needs {ORDERS_RESERVED[kind]}"
+    return Refusal("E31", f"band {bank.band.upper()}: {needs}")
 
 
 def _checked_alias(brain: Brain, alias: str, own: int | None) -> str:
@@ -313,34 +280,9 @@ def _remove(brain: Brain, args: Args) -> str:
         stop_waiting(brain, slot, trade)
     orders = brain.registry.of_slot(slot.id)
     for live in orders:
-        if live.standing == "wanted":
-            live.parked = "removed"
-        elif live.standing != "unknown":
+        if live.standing != "wanted":
             cancel(brain, live, "remove")
     return f"removing slot {slot.id}; {len(orders)} orders are being cancelled"
-
-
-def finish_removals(brain: Brain) -> None:
-    """A slot whose orders are all gone marks what it still holds to market and is archived."""
-    for slot in [brain.slots[slot_id] for slot_id in sorted(brain.removing)]:
-        orders = brain.registry.of_slot(slot.id)
-        if slot.inbox or any(live.standing != "wanted" for live in orders):
-            continue
-        if orders and (brain.price is None or brain.price_lost):
-            continue
-        for live in orders:
-            brain.registry.remove(live)
-            placing.book_write_off(brain, live, "slot removed")
-        account = brain.books.account(slot.id)
-        brain.archived.append(
-            {"id": slot.id, "alias": slot.alias, "kind": slot.kind, "at": brain.now,
-             "realised": plain(account.realised)}
-        )  # fmt: skip
-        del brain.slots[slot.id]
-        brain.removing.discard(slot.id)
-        brain.count_kinds()
-        brain.wakes.disarm(slot.id)
-        brain.emit("slot_removed", "info", slot.id)
 
 
 def _toggle(brain: Brain, args: Args) -> str:
@@ -348,40 +290,33 @@ def _toggle(brain: Brain, args: Args) -> str:
     kind: Kind = args.get("kind") or ("cycle" if slot.kind == "sticky" else "sticky")
     if kind == slot.kind:
         raise Refusal("E35", f"slot {slot.id} is already {kind}")
-    if kind == "cycle":
-        if brain.work_bank.band == "stop" and not args.get("force"):
+    if kind == "cycle" and not args.get("force"):
+        if brain.work_bank.band == "stop":
             raise Refusal("E31", "band STOP: a cycle slot needs room for 4 orders")
-        warning = overdue_text(brain, slot)
-        if warning and not args.get("force"):
+        warning = _overdue_text(brain, slot)
+        if warning:
             raise Refusal("confirm", warning)
     slot.kind, slot.timer_at = kind, 0.0
     brain.count_kinds()
     brain.configure(slot)
-    brain.due.add(slot.id)
-    brain.recheck = True
+    brain.look_again(slot)
     brain.emit("toggled", "info", slot.id, slot_kind=kind)
     return f"slot {slot.id} is {kind} now"
 
 
-def overdue_text(brain: Brain, slot: Slot) -> str:
+def _overdue_text(brain: Brain, slot: Slot) -> str:
     """What the next tick would orphan if this slot became a cycle slot, with the money."""
-    exits = [order for order in slot.state.orders if order.role == "exit"]
-    if not exits or brain.price is None:
+    exits = slot.exits()
+    if len(exits) != 1 or brain.price is None:
         return ""
-    before, slot.kind = slot.kind, "cycle"
-    brain.configure(slot)
-    start, span = exit_span(slot, exits)
-    slot.kind = before
-    brain.configure(slot)
-    if start is None or len(exits) == 2 or brain.now - start < span:
+    order, (start, span) = exits[0], exit_span(slot, exits, brain.settings.cycle)
+    if start is None or brain.now - start < span:
         return ""
-    order = exits[0]
     sign = 1 if order.side == "sell" else -1
     loss = sign * (brain.price - order.entry_price) * order.volume - order.entry_fee
-    minutes = int((brain.now - start) / 60)
     return (
-        f"exit #{order.local_id} of slot {slot.id} is {minutes}m old: the next tick would orphan "
-        f"it, worth {loss:+.4f} {brain.instrument.quote}"
+        f"exit #{order.local_id} of slot {slot.id} is {int((brain.now - start) / 60)}m old: the "
+        f"next tick would orphan it, worth {loss:+.4f} {brain.instrument.quote}"
     )
 
 
@@ -390,8 +325,7 @@ def _pause_slot(brain: Brain, args: Args) -> str:
     if slot.paused_at is not None:
         raise Refusal("E20", f"slot {slot.id} is already paused")
     slot.paused_at = brain.now
-    brain.due.add(slot.id)
-    brain.recheck = True
+    brain.look_again(slot)
     brain.emit("paused", "warn", slot.id)
     return f"slot {slot.id} paused"
 
@@ -402,32 +336,22 @@ def _resume_slot(brain: Brain, args: Args) -> str:
     if slot.paused_at is None and not slot.quarantined and not parked:
         raise Refusal("E21", f"slot {slot.id} is not paused")
     if slot.paused_at is not None:
-        _shift_deadlines(slot, brain.now - slot.paused_at)
+        stands_still = brain.run_state in ("paused", "halted")  # goes on until the bot resumes
+        until = brain.paused_at if stands_still else brain.now
+        _shift_deadlines(slot, until - slot.paused_at)
         slot.paused_at = None
     if slot.quarantined:
         slot.quarantined = ""
         brain.emit("released", "good", slot.id)
     _unpark(brain, slot)
-    brain.due.add(slot.id)
-    brain.recheck = True
+    brain.look_again(slot)
     brain.emit("resumed", "good", slot.id)
     return f"slot {slot.id} runs"
 
 
 _ACTIONS: dict[str, Callable[[Brain, Args], str]] = {
-    "boot": _boot,
-    "pause": _pause,
-    "resume": _resume,
-    "drain": _drain,
-    "cancel_all": _cancel_all,
-    "halt": _halt,
-    "set_entry": _set_entry,
-    "set_profit": _set_profit,
-    "add": _add,
-    "remove": _remove,
-    "toggle": _toggle,
-    "alias": _alias,
-    "pause_slot": _pause_slot,
-    "resume_slot": _resume_slot,
-}
-__all__ = ["Refusal", "default_kind", "finish_removals", "obey", "overdue_text"]
+    "boot": _boot, "pause": _pause, "resume": _resume, "drain": _drain, "cancel_all": _cancel_all,
+    "halt": _halt, "set_entry": partial(_set_percent, "entry"),
+    "set_profit": partial(_set_percent, "profit"), "add": _add, "remove": _remove,
+    "toggle": _toggle, "alias": _alias, "pause_slot": _pause_slot, "resume_slot": _resume_slot,
+}  # fmt: skip

@@ -3,11 +3,11 @@
 Rules: an order is in the registry from the moment it is wanted until the exchange has said how it
 ended and its fills are booked. A ``wanted`` exit is not at the exchange but already reserves its
 funds, so that no other trade can be lent what it needs. Claims are kept as running sums, changed
-only through ``reserve`` and ``release``.
+only by ``reserve`` and ``remove``.
 """
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -15,7 +15,7 @@ from gridbot.core.numbers import HUNDRED, ONE, ZERO
 from gridbot.core.records import Role, Side, TradeId
 
 OrderStanding = Literal["wanted", "pending", "open", "unknown", "cancelling"]
-AfterCancel = Literal["", "write_off", "drain", "cut", "remove", "operator", "capacity"]
+AfterCancel = Literal["", "write_off", "drain", "cut", "remove", "operator"]
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -58,6 +58,22 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     lookup_at: float = 0.0
     lookup_verb: str = ""
 
+    def move(self, price: Decimal, volume: Decimal) -> None:
+        """It is to rest elsewhere; where it rests until then is remembered."""
+        self.previous_price, self.previous_volume = self.price, self.volume
+        self.price, self.volume = price, volume
+
+    def settle(self) -> None:
+        """The exchange has moved it."""
+        self.amending = False
+        self.previous_price = self.previous_volume = None
+
+    def move_back(self) -> None:
+        """It was not moved after all."""
+        assert self.previous_price is not None and self.previous_volume is not None
+        self.price, self.volume = self.previous_price, self.previous_volume
+        self.settle()
+
 
 def client_id_text(instance: str, number: int) -> str:
     """Client id ``gb`` + instance + running number in base 36; sorts and resolves by itself."""
@@ -75,8 +91,10 @@ class Registry:
         self.by_client: dict[str, LiveOrder] = {}
         self.by_local: dict[tuple[int, int], LiveOrder] = {}
         self.by_recovery: dict[tuple[int, int], LiveOrder] = {}
-        self.wanted: dict[str, LiveOrder] = {}
-        self.unknown: dict[str, LiveOrder] = {}
+        self._by_standing: dict[OrderStanding, dict[str, LiveOrder]] = {
+            standing: {} for standing in get_args(OrderStanding)
+        }
+        self.wanted, self.unknown = self._by_standing["wanted"], self._by_standing["unknown"]
         self.claimed_quote = ZERO
         self.claimed_base = ZERO
         self.set_fee(maker_fee_pct, fee_in_base)
@@ -95,57 +113,45 @@ class Registry:
     def add(self, order: LiveOrder) -> None:
         """Take ``order`` in and reserve its funds."""
         assert order.client_id not in self.by_client, f"client id was used: {order.client_id}"
-        self.by_client[order.client_id] = order
-        index = self.by_recovery if order.role == "recovery" else self.by_local
-        index[order.slot_id, order.local_id] = order
-        if order.standing == "wanted":
-            self.wanted[order.client_id] = order
-        elif order.standing == "unknown":
-            self.unknown[order.client_id] = order
+        self._enter(order)
+        self._index(order)[order.slot_id, order.local_id] = order
         self.reserve(order)
 
     def remove(self, order: LiveOrder) -> None:
         """Forget ``order`` and release its funds."""
-        self.release(order)
-        del self.by_client[order.client_id]
-        self.wanted.pop(order.client_id, None)
-        self.unknown.pop(order.client_id, None)
-        index = self.by_recovery if order.role == "recovery" else self.by_local
-        if index.get((order.slot_id, order.local_id)) is order:
-            del index[order.slot_id, order.local_id]
+        self._leave(order)
+        del self._index(order)[order.slot_id, order.local_id]
+        self.claimed_quote -= order.claim_quote
+        self.claimed_base -= order.claim_base
 
     def stand(self, order: LiveOrder, standing: OrderStanding) -> None:
         """Change where ``order`` stands between wanted and gone."""
-        if order.standing == "wanted":
-            del self.wanted[order.client_id]
-        elif order.standing == "unknown":
-            del self.unknown[order.client_id]
+        del self._by_standing[order.standing][order.client_id]
         order.standing = standing
-        if standing == "wanted":
-            self.wanted[order.client_id] = order
-        elif standing == "unknown":
-            self.unknown[order.client_id] = order
+        self._by_standing[standing][order.client_id] = order
 
     def rename(self, order: LiveOrder, client_id: str) -> None:
         """Give a wanted order a fresh client id: every attempt to place has its own."""
-        assert order.standing == "wanted", f"order was {order.standing}"
-        del self.by_client[order.client_id]
-        del self.wanted[order.client_id]
+        self._leave(order)
         order.client_id = client_id
-        self.by_client[client_id] = order
-        self.wanted[client_id] = order
+        self._enter(order)
 
-    def relabel(self, order: LiveOrder, local_id: int) -> None:
-        """The reducer knows this order under another local id now (refresh)."""
-        del self.by_local[order.slot_id, order.local_id]
-        order.local_id = local_id
-        self.by_local[order.slot_id, local_id] = order
+    def relabel(self, order: LiveOrder, role: Role, local_id: int) -> None:
+        """The reducer knows this order by another id now: it was refreshed, or is a recovery."""
+        del self._index(order)[order.slot_id, order.local_id]
+        order.role, order.local_id = role, local_id
+        self._index(order)[order.slot_id, local_id] = order
 
-    def to_recovery(self, order: LiveOrder, recovery_id: int) -> None:
-        """An exit past its deadline became a recovery order."""
-        del self.by_local[order.slot_id, order.local_id]
-        order.role, order.local_id = "recovery", recovery_id
-        self.by_recovery[order.slot_id, recovery_id] = order
+    def _enter(self, order: LiveOrder) -> None:
+        self.by_client[order.client_id] = order
+        self._by_standing[order.standing][order.client_id] = order
+
+    def _leave(self, order: LiveOrder) -> None:
+        del self.by_client[order.client_id]
+        del self._by_standing[order.standing][order.client_id]
+
+    def _index(self, order: LiveOrder) -> dict[tuple[int, int], LiveOrder]:
+        return self.by_recovery if order.role == "recovery" else self.by_local
 
     def reserve(self, order: LiveOrder) -> None:
         """Recompute what ``order`` reserves: its rest, and for an entry what its exit will need."""
@@ -163,12 +169,6 @@ class Registry:
             order.claim_quote = order.cost - order.fee if order.role == "entry" else ZERO
         self.claimed_quote += order.claim_quote
         self.claimed_base += order.claim_base
-
-    def release(self, order: LiveOrder) -> None:
-        """Drop the claims of ``order``."""
-        self.claimed_quote -= order.claim_quote
-        self.claimed_base -= order.claim_base
-        order.claim_quote = order.claim_base = ZERO
 
     def of_slot(self, slot_id: int) -> list[LiveOrder]:
         """Orders of one slot, oldest first."""

@@ -187,7 +187,7 @@ class Ack(Record, frozen=True):
 
 
 class Event(Record, frozen=True):
-    """Something happened. ``data`` carries the figures, ``narration.describe`` the words."""
+    """Something happened. ``data`` carries the figures, ``engine.narration`` the words."""
 
     id: int
     at: float
@@ -203,21 +203,10 @@ class Event(Record, frozen=True):
 # --- the ledger -----------------------------------------------------------------------------
 
 EntryType = Literal[
-    "OPENING_BALANCE",
-    "BUY_ENTRY",
-    "SELL_ENTRY",
-    "BUY_EXIT",
-    "SELL_EXIT",
-    "RECOVERY_FILL",
-    "FEE",
-    "ROUNDING",
-    "TRANSFER",
-    "EXTERNAL_TRADE",
-    "CYCLE_PROFIT",
-    "WRITE_OFF",
-    "RECOVERY_CANCEL",
+    "OPENING_BALANCE", "BUY_ENTRY", "SELL_ENTRY", "BUY_EXIT", "SELL_EXIT", "RECOVERY_FILL", "FEE",
+    "ROUNDING", "TRANSFER", "EXTERNAL_TRADE", "CYCLE_PROFIT", "WRITE_OFF", "RECOVERY_CANCEL",
     "RECONCILIATION_DRIFT",
-]
+]  # fmt: skip
 
 
 class LedgerEntry(Record, frozen=True):

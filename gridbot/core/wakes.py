@@ -23,6 +23,7 @@ class Wake(NamedTuple):
     at: float
 
 
+Bounds = tuple[float, float, float]  # a Wake as a plain tuple, which is cheaper to make
 NEVER = Wake(-inf, inf, inf)
 NEXT_TICK = Wake(inf, -inf, -inf)
 
@@ -39,26 +40,25 @@ class WakeHeaps:
         self._up: Heap = []
         self._at: Heap = []
 
-    def arm(self, slot_id: int, wake: Wake) -> None:
+    def arm(self, slot_id: int, wake: Bounds) -> None:
         """Replace the slot's wake."""
+        down, up, at = wake
         self._counter += 1
-        version = self._counter
-        self._version[slot_id] = version
-        if wake.down > -inf:
-            heappush(self._down, (-wake.down, slot_id, version))
-        if wake.up < inf:
-            heappush(self._up, (wake.up, slot_id, version))
-        if wake.at < inf:
-            heappush(self._at, (wake.at, slot_id, version))
+        version = self._version[slot_id] = self._counter
+        if down > -inf:
+            heappush(self._down, (-down, slot_id, version))
+        if up < inf:
+            heappush(self._up, (up, slot_id, version))
+        if at < inf:
+            heappush(self._at, (at, slot_id, version))
 
     def disarm(self, slot_id: int) -> None:
         """The slot is gone."""
         self._version.pop(slot_id, None)
 
-    def bounds(self) -> Wake:
+    def bounds(self) -> Bounds:
         """The tightest wake of all slots."""
-        down, up, at = self._top(self._down), self._top(self._up), self._top(self._at)
-        return Wake(-down, up, at)
+        return -self._top(self._down), self._top(self._up), self._top(self._at)
 
     def due(self, price: float | None, at: float) -> set[int]:
         """Slots whose wake is reached; their reached items leave the heaps."""

@@ -8,11 +8,11 @@ range, E19 not one of the choices, E30 no such slot, E38 ambiguous.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
@@ -41,6 +41,15 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def shown(self) -> str:
         """How messages call it."""
         return self.title or self.name
+
+    @property
+    def wanted(self) -> str:
+        """What is missing when it is missing."""
+        words = {
+            "slot": "a slot number", "place": "a slot number or alias", "int": "a whole number",
+            "decimal": f"a number, {self.low} to {self.high}",
+        }  # fmt: skip
+        return words.get(self.type, f"a {self.shown}")
 
     @property
     def usage(self) -> str:
@@ -87,20 +96,18 @@ class Scene(msgspec.Struct, frozen=True):
     slots: Mapping[int, str] = {}
 
 
-class ParsedCommand(msgspec.Struct, frozen=True):
+class ParsedCommand(NamedTuple):
     """An action with its checked arguments, ready for ``EngineClient.send``."""
 
     action: Action
     args: dict[str, Any]
 
 
-class Completion(msgspec.Struct, frozen=True):
-    """One way to go on: the whole text it leads to, and what to show beside it."""
+class Completion(NamedTuple):
+    """One way to go on: the whole text it leads to, and the row it belongs to."""
 
     text: str
-    usage: str
-    label: str
-    now: str = ""
+    action: Action
 
 
 class CommandError(ValueError):
@@ -121,24 +128,18 @@ def table() -> tuple[Action, ...]:
 
 
 @cache
-def key_map() -> dict[tuple[str, ...], tuple[Action, ...]]:
-    """Key sequences and the rows they may mean (more than one where ``when`` decides)."""
+def _rows_by(field: Literal["keys", "verbs"]) -> dict[tuple[str, ...], tuple[Action, ...]]:
     found: dict[tuple[str, ...], tuple[Action, ...]] = {}
     for row in table():
-        for keys in row.keys:
-            sequence = tuple(keys.split())
-            found[sequence] = (*found.get(sequence, ()), row)
-    return found
-
-
-@cache
-def _verbs() -> dict[tuple[str, ...], tuple[Action, ...]]:
-    found: dict[tuple[str, ...], tuple[Action, ...]] = {}
-    for row in table():
-        for verb in row.verbs:
-            words = tuple(verb.split())
+        for text in getattr(row, field):
+            words = tuple(text.split())
             found[words] = (*found.get(words, ()), row)
     return found
+
+
+def key_map() -> dict[tuple[str, ...], tuple[Action, ...]]:
+    """Key sequences and the rows they may mean (more than one where ``when`` decides)."""
+    return _rows_by("keys")
 
 
 # --- parsing --------------------------------------------------------------------------------
@@ -147,14 +148,15 @@ def _verbs() -> dict[tuple[str, ...], tuple[Action, ...]]:
 def parse(text: str, scene: Scene | None = None) -> ParsedCommand:
     """The command ``text`` means; raises CommandError with the line to show."""
     scene = scene or Scene()
-    words = _split(text)
+    if text.count('"') % 2:
+        raise CommandError("E04", "a quote is not closed")
+    words = [bare or quoted for quoted, bare in _WORD.findall(text)]
     if not words:
         raise CommandError("E02", "type a command, ? lists them")
     verb, rest = _find_verb(words)
-    rows = _verbs()[verb]
+    rows = _rows_by("verbs")[verb]
     row = next((one for one in rows if len(rest) <= len(one.args)), rows[-1])
-    args = _match(row, " ".join(verb), rest, scene)
-    return ParsedCommand(row, {**row.fixed, **args})
+    return ParsedCommand(row, {**row.fixed, **_match(row, " ".join(verb), rest, scene)})
 
 
 def default_args(row: Action, scene: Scene) -> dict[str, Any]:
@@ -163,15 +165,13 @@ def default_args(row: Action, scene: Scene) -> dict[str, Any]:
     return {**row.fixed, **slot}
 
 
-def _split(text: str) -> list[str]:
-    if text.count('"') % 2:
-        raise CommandError("E04", "a quote is not closed")
-    return [bare or quoted for quoted, bare in _WORD.findall(text)]
-
-
 def _find_verb(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    first = _one_of({verb[0] for verb in _verbs()}, words[0].lower())
-    targets = [verb[1] for verb in _verbs() if verb[0] == first and len(verb) == 2]
+    verbs = _rows_by("verbs")
+    names, first = {verb[0] for verb in verbs}, words[0].lower()
+    if first not in names:
+        open_ones = {verb[0] for verb, rows in verbs.items() if not rows[0].exact}
+        first = _only(open_ones, first) or _unknown(names, first)
+    targets = [verb[1] for verb in verbs if verb[0] == first and len(verb) == 2]
     if not targets:
         return (first,), words[1:]
     fitting = [one for one in targets if len(words) > 1 and one.startswith(words[1].lower())]
@@ -180,45 +180,39 @@ def _find_verb(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return (first, fitting[0]), words[2:]
 
 
-def _one_of(verbs: set[str], word: str) -> str:
-    if word in verbs:
-        return word
-    exact = {verb for verb in verbs if any(row.exact for row in _verbs().get((verb,), ()))}
-    fitting = sorted(verb for verb in verbs - exact if verb.startswith(word))
+def _only(names: Iterable[str], word: str) -> str:
+    """The one name that begins with ``word``, or nothing."""
+    fitting = sorted(name for name in names if name.startswith(word))
     if len(fitting) > 1:
         raise CommandError("E38", f'"{word}" fits {", ".join(fitting)}')
-    if not fitting:
-        raise CommandError("E01", f'no command "{word}"; {_suggestion(verbs, word)}')
-    return fitting[0]
+    return fitting[0] if fitting else ""
 
 
-def _suggestion(verbs: set[str], word: str) -> str:
+def _unknown(verbs: Iterable[str], word: str) -> NoReturn:
     from difflib import get_close_matches
 
     near = get_close_matches(word, sorted(verbs), 1, 0.5)
-    return f'did you mean "{near[0]}"' if near else "? lists them"
+    ways = f'did you mean "{near[0]}"' if near else "? lists them"
+    raise CommandError("E01", f'no command "{word}"; {ways}')
 
 
 def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, Any]:
     """Words go to arguments in order; an optional one that a word does not fit is passed over."""
     args: dict[str, Any] = {}
-    waiting = list(row.args)
-    before = verb
+    place, before = 0, verb
     for word in words:
-        passed = 0
-        while passed < len(waiting) and waiting[passed].optional and not _fits(
-            waiting[passed], word
-        ):  # fmt: skip
-            passed += 1
-        if passed == len(waiting):
-            raise _no_place(waiting, verb, word, before)
-        args[waiting[passed].name] = _value(waiting[passed], verb, word, scene)
-        waiting, before = [*waiting[passed + 1 :]], word
+        left = [i for i, one in enumerate(row.args) if not one.optional or _fits(one, word)]
+        left = [i for i in left if i >= place]
+        if not left:
+            raise _no_place(row.args[place:], verb, word, before)
+        one = row.args[left[0]]
+        args[one.name] = _value(one, verb, word, scene)
+        place, before = left[0] + 1, word
     for one in row.args:
         if one.name not in args and one.type == "slot" and one.optional:
             args[one.name] = _selected(scene)
         elif one.name not in args and not one.optional:
-            raise CommandError("E02", f"{verb} wants {_wanted(one)}")
+            raise CommandError("E02", f"{verb} wants {one.wanted}")
     return args
 
 
@@ -228,7 +222,7 @@ def _fits(argument: Argument, word: str) -> bool:
     return argument.type not in ("slot", "int") or bool(_WHOLE.fullmatch(word))
 
 
-def _no_place(waiting: list[Argument], verb: str, word: str, before: str) -> CommandError:
+def _no_place(waiting: tuple[Argument, ...], verb: str, word: str, before: str) -> CommandError:
     """None of the arguments left takes ``word``: complain in the terms of the likeliest."""
     choices = [one for one in waiting if one.type == "choice"]
     if choices and word[:1] not in "+-0123456789":
@@ -238,32 +232,19 @@ def _no_place(waiting: list[Argument], verb: str, word: str, before: str) -> Com
     return CommandError("E03", f'nothing goes after "{before}"')
 
 
-def _wanted(argument: Argument) -> str:
-    words = {"slot": "a slot number", "place": "a slot number or alias", "int": "a whole number"}
-    if argument.type == "decimal":
-        return f"a number, {argument.low} to {argument.high}"
-    return words.get(argument.type, f"a {argument.shown}")
-
-
 def _value(argument: Argument, verb: str, word: str, scene: Scene) -> Any:
+    whole = bool(_WHOLE.fullmatch(word))
     match argument.type:
-        case "slot":
-            return _slot_id(_whole(verb, word), scene)
-        case "place":
-            return _place(word, scene)
-        case "int":
-            return int(_in_range(argument, Decimal(_whole(verb, word))))
-        case "decimal":
-            return plain(_in_range(argument, _number(argument, word)))
+        case "slot" | "int" if not whole:
+            raise CommandError("E13", f"{verb} wants whole numbers")
+        case "slot" | "place":
+            return _slot_id(int(word), scene) if whole else _slot_called(word, scene)
+        case "int" | "decimal":
+            number = _number(argument, word)
+            return int(number) if argument.type == "int" else plain(number)
         case "choice":
-            return next(one for one in argument.choices if one.startswith(word.lower()))
+            return _only(argument.choices, word.lower())
     return word
-
-
-def _whole(verb: str, word: str) -> int:
-    if not _WHOLE.fullmatch(word):
-        raise CommandError("E13", f"{verb} wants whole numbers")
-    return int(word)
 
 
 def _number(argument: Argument, word: str) -> Decimal:
@@ -271,10 +252,7 @@ def _number(argument: Argument, word: str) -> Decimal:
         raise CommandError("E12", f"use a dot: {word.replace(',', '.')}")
     if not _NUMBER.fullmatch(word):
         raise CommandError("E11", f'{argument.shown} needs a number, got "{word}"')
-    return Decimal(word)
-
-
-def _in_range(argument: Argument, value: Decimal) -> Decimal:
+    value = Decimal(word)
     if not Decimal(argument.low) <= value <= Decimal(argument.high):
         bounds = f"{argument.low} to {argument.high}"
         raise CommandError("E14", f"{argument.shown} {plain(value)} is outside {bounds}")
@@ -296,18 +274,12 @@ def _slot_id(slot: int, scene: Scene) -> int:
     return slot
 
 
-def _place(word: str, scene: Scene) -> int:
-    if _WHOLE.fullmatch(word):
-        return _slot_id(int(word), scene)
+def _slot_called(word: str, scene: Scene) -> int:
     names = {alias.lower(): slot for slot, alias in scene.slots.items() if alias}
-    fitting = sorted(name for name in names if name.startswith(word.lower()))
-    if word.lower() in names:
-        return names[word.lower()]
-    if len(fitting) > 1:
-        raise CommandError("E38", f'"{word}" fits {", ".join(fitting)}')
-    if not fitting:
+    name = word.lower() if word.lower() in names else _only(names, word.lower())
+    if not name:
         raise CommandError("E30", f'no slot is called "{word}"')
-    return names[fitting[0]]
+    return names[name]
 
 
 # --- completion -----------------------------------------------------------------------------
@@ -316,23 +288,15 @@ def _place(word: str, scene: Scene) -> int:
 def complete(text: str) -> list[Completion]:
     """At most five ways to go on, by prefix, in the order of the table."""
     typed = text.lstrip().lower()
-    found: dict[Completion, None] = {}
-    for verb, rows in _verbs().items():
+    found: list[Completion] = []
+    for verb, rows in _rows_by("verbs").items():
         head = " ".join(verb)
         for row in rows:
             if head.startswith(typed):
-                found[_completion(row, head + " " * bool(row.args))] = None
+                found.append(Completion(head + " " * bool(row.args), row))
             elif typed.startswith(head + " ") and row.args:
-                found.update(dict.fromkeys(_completion(row, one) for one in _next_words(row, text)))
-    return list(found)[:COMPLETIONS_MAX]
-
-
-def _completion(row: Action, text: str) -> Completion:
-    return Completion(text, row.usage, row.label, row.now)
-
-
-def _next_words(row: Action, text: str) -> list[str]:
-    """``text`` with its last word completed to a choice, or as it is."""
-    stem, blank, last = text.rpartition(" ")
-    choices = [choice for argument in row.args for choice in argument.choices]
-    return [stem + blank + one for one in choices if one.startswith(last.lower())] or [text]
+                stem, blank, last = text.rpartition(" ")
+                choices = [choice for argument in row.args for choice in argument.choices]
+                fitting = [stem + blank + one for one in choices if one.startswith(last.lower())]
+                found += [Completion(one, row) for one in fitting or [text]]
+    return found[:COMPLETIONS_MAX]

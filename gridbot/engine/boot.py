@@ -8,10 +8,8 @@ no outcome is UNKNOWN and looked up (a replayed venue simply answers again).
 """
 
 import secrets
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,29 +25,24 @@ from gridbot.core.records import (
     Outcome,
     SendingRecord,
     StepInput,
+    Verb,
 )
 from gridbot.core.settings import Settings
-from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.engine import SEND_DEADLINE_SECONDS, Engine
 from gridbot.engine.store import Store
-from gridbot.engine.venues import (
-    VenuePlan,
-    load_venue,
-    make_venue,
-    plan_venue,
-    venue_fees,
-    venue_state,
-)
+from gridbot.engine.venues import Venue, load_venue, plan_venue, venue_fees
 from gridbot.exchange.protocol import Exchange
-from gridbot.exchange.simulated import SimulatedExchange
+
+# Sections of the configuration whose edit changes a directory's engine.
+EDITABLE = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
 
 
 class OpenEngine(NamedTuple):
     """An engine ready to step, and the simulated venue whose clock drives it."""
 
     engine: Engine
-    venue: SimulatedExchange
+    venue: Venue
 
 
 class ReplayError(EngineFileError):
@@ -71,40 +64,21 @@ async def open_simulated(settings: Settings, path: Path, disk: Disk) -> OpenEngi
             f'not have yet: use run.mode = "sim"'
         )
     plan = plan_venue(settings)
-    directory = DataDirectory.open(
-        path, "sim", plan.instrument.pair, disk, draw_instance=draw_instance, now=time.time()
-    )
-    store: Store | None = None
+    pair = plan.instrument.pair
+    store = Store(path, settings, pair, disk, draw_instance=draw_instance, durable=True)
     try:
-        names = settings.persistence
-        store = Store(
-            directory, disk, durable=True,
-            state_file=names.state_file, ledger_file=names.ledger_file,
-        )  # fmt: skip
-        return await _open_store(store, settings, plan)
+        brain = resume_brain(store)
+        if brain is None:
+            venue = Venue(plan)
+            fees, now = venue_fees(plan), venue.now
+            start = begin(store, settings, plan.instrument, fees, venue, at=now, venue=venue)
+            return OpenEngine(await start, venue)
+        assert store.saved.state is not None
+        venue = load_venue(store.saved.state["venue"])
+        return OpenEngine(await resume(store, brain, settings, venue, venue=venue), venue)
     except BaseException:
-        if store is None:
-            directory.close()
-        else:
-            store.abandon()
+        store.abandon()
         raise
-
-
-async def _open_store(store: Store, settings: Settings, plan: VenuePlan) -> OpenEngine:
-    brain = resume_brain(store)
-    if brain is None:
-        venue = make_venue(plan)
-        engine = await begin(
-            store, settings, plan.instrument, venue_fees(plan), venue, at=venue.now,
-            venue_state=lambda: venue_state(plan, venue),
-        )  # fmt: skip
-        return OpenEngine(engine, venue)
-    assert store.saved.state is not None
-    plan, venue = load_venue(store.saved.state["venue"])
-    engine = await resume(
-        store, brain, settings, venue, venue=venue, venue_state=lambda: venue_state(plan, venue)
-    )
-    return OpenEngine(engine, venue)
 
 
 def draw_instance() -> str:
@@ -120,21 +94,17 @@ async def begin(
     exchange: Exchange,
     *,
     at: float,
-    venue_state: Callable[[], dict[str, Any]] | None = None,
+    venue: Venue | None = None,
     reconcile_steps: int = 1,
 ) -> Engine:
     """First life of a directory: boot record, books opened, first slots added."""
     brain = Brain(settings, instrument, fees, store.identity.instance)
-    engine = Engine(
-        brain, exchange, store, venue_state=venue_state, reconcile_steps=reconcile_steps
-    )
+    engine = Engine(brain, exchange, store, venue=venue, reconcile_steps=reconcile_steps)
     store.begin(0, at)
     await store.write(BootRecord(engine.state()))
     balances = await exchange.balances()
-    opening = {
-        "quote": str(balances[instrument.quote].total),
-        "base": str(balances[instrument.base].total),
-    }
+    assets = {"quote": instrument.quote, "base": instrument.base}
+    opening = {side: str(balances[asset].total) for side, asset in assets.items()}
     engine.commands.append(Command("boot", at, "engine", "boot", opening))
     quote = await exchange.quote()
     await engine.step(at, (quote.bid + quote.ask) / 2)
@@ -145,68 +115,55 @@ def resume_brain(store: Store) -> Brain | None:
     """The brain of the last snapshot or boot record; None in a directory that never traded."""
     saved = store.saved
     state = saved.state
-    steps = (record for record in saved.records() if isinstance(record, StepInput))
-    if state is None or (saved.snapshot is None and next(steps, None) is None):
+    if state is None:
         return None
-    return load_brain(state["brain"])
+    traded = saved.snapshot or any(isinstance(record, StepInput) for record in saved.records())
+    return load_brain(state["brain"]) if traded else None
 
 
-class Replayer:
-    """Feeds saved records to an engine; ``venue`` replays beside it if it is ours alone."""
+class Tail(NamedTuple):
+    """What the journal leaves open: ledger lines by id, and how far the last orders got."""
 
-    def __init__(self, engine: Engine, venue: SimulatedExchange | None) -> None:
-        self.engine = engine
-        self.venue = venue
-        self.unsent: StepOutputs | None = None
-        self.sent: tuple[StepOutputs, SendingRecord] | None = None
-        self.lines: list[tuple[int, bytes]] = []
-        self.steps = 0
+    lines: list[tuple[int, bytes]]
+    unsent: StepOutputs | None
+    sent: tuple[StepOutputs, SendingRecord] | None
 
-    async def record(self, record: Any) -> None:
-        """Apply one record of the journal."""
+
+async def _replay(engine: Engine, venue: Venue | None) -> Tail:
+    """Apply the saved records; ``venue`` replays beside the engine if it is ours alone."""
+    lines: list[tuple[int, bytes]] = []
+    unsent, sent = None, None
+    for record in engine.store.saved.records():
         if isinstance(record, StepInput):
-            await self._step(record)
-        elif isinstance(record, SendingRecord) and self.unsent is not None:
-            self.sent, outputs, self.unsent = (self.unsent, record), self.unsent, None
-            if self.venue is not None:
-                await self.engine.transmit(outputs, record.deadline)
-
-    async def _step(self, record: StepInput) -> None:
-        engine, brain = self.engine, self.engine.brain
-        if record.digest != engine.digest:
-            raise ReplayError(
-                f"{engine.store.path}: journal step {record.seq}: the step before it gives other "
-                f"outputs now (core changed or file edited)"
-            )
-        if self.venue is not None:
-            self.venue.run_until(record.at)
-            _, engine.cursor = await self.venue.changes(engine.cursor)
-        engine.outcomes, engine.urgent, self.sent = [], False, None
-        first_id = brain.books.next_id
-        outputs = engine.apply(record)
-        self.lines += enumerate(outputs.lines, first_id)
-        self.unsent = outputs if outputs.places or outputs.amends or outputs.cancels else None
-        engine.price, engine.price_at = record.price, record.at
-        self.steps += 1
-
-    async def finish(self, at: float) -> None:
-        """Book what the ledger lacks, send what was never sent, mark the rest UNKNOWN."""
-        engine = self.engine
-        last_id = engine.store.ledger.last_id
-        engine.store.book([line for number, line in self.lines if number > last_id])
-        if self.unsent is not None:
-            await engine.send(self.unsent, at)
-        elif self.sent is not None and self.venue is None:
-            engine.outcomes = _unknown(*self.sent)
-            engine.urgent = True
+            if record.digest != engine.digest:
+                raise ReplayError(
+                    f"{engine.store.path}: journal step {record.seq}: the step before it gives "
+                    f"other outputs now (core changed or file edited)"
+                )
+            if venue is not None:
+                venue.run_until(record.at)
+                _, engine.cursor = await venue.changes(engine.cursor)
+            engine.outcomes, engine.urgent, sent = [], False, None
+            first_id = engine.brain.books.next_id
+            outputs = engine.apply(record)
+            lines += enumerate(outputs.lines, first_id)
+            unsent = outputs if outputs.places or outputs.amends or outputs.cancels else None
+            engine.price, engine.price_at = record.price, record.at
+        elif isinstance(record, SendingRecord) and unsent is not None:
+            sent, unsent = (unsent, record), None
+            if venue is not None:
+                await engine.transmit(sent[0], record.deadline)
+    return Tail(lines, unsent, sent)
 
 
 def _unknown(outputs: StepOutputs, sending: SendingRecord) -> list[Outcome]:
     until = sending.deadline or SEND_DEADLINE_SECONDS
-    unknown = [Outcome(one.client_id, "place", "unknown", until=until) for one in outputs.places]
-    unknown += [Outcome(one.client_id, "amend", "unknown", until=until) for one in outputs.amends]
-    unknown += [Outcome(one, "cancel", "unknown", until=until) for one in outputs.cancels]
-    return unknown
+    sent: list[tuple[Verb, list[str]]] = [
+        ("place", [one.client_id for one in outputs.places]),
+        ("amend", [one.client_id for one in outputs.amends]),
+        ("cancel", outputs.cancels),
+    ]
+    return [Outcome(one, verb, "unknown", until=until) for verb, ids in sent for one in ids]
 
 
 async def resume(
@@ -216,38 +173,30 @@ async def resume(
     exchange: Exchange,
     *,
     at: float | None = None,
-    venue: SimulatedExchange | None = None,
-    venue_state: Callable[[], dict[str, Any]] | None = None,
+    venue: Venue | None = None,
 ) -> Engine:
-    """Later lives: replay, repair, apply changed settings, catch up with the exchange.
+    """Later lives: replay, repair, apply an edited configuration, catch up with the exchange.
+
+    What commands changed at run time stays as long as the configuration itself does not change.
 
     ``venue``: the simulated venue restored from the same snapshot, which replays too. Without it
     the exchange lived on alone, and every order we know of is asked for. Raises ReplayError.
     """
-    engine = Engine(brain, exchange, store, venue_state=venue_state)
-    state = store.saved.state
+    engine, state = Engine(brain, exchange, store, venue=venue), store.saved.state
     assert state is not None, "a brain to resume comes from a saved state"
     engine.load_shell(state["shell"])
-    replayer = Replayer(engine, venue)
-    for record in store.saved.records():
-        await replayer.record(record)
-    store.begin(brain.seq, brain.now if at is None else at)
-    await replayer.finish(brain.now if at is None else at)
-    changed = changed_settings(brain, settings)
-    if changed is not None:
-        engine.changes = Changes(settings=msgspec.to_builtins(changed))
+    lines, unsent, sent = await _replay(engine, venue)
+    now = brain.now if at is None else at
+    store.begin(brain.seq, now)
+    store.book([line for number, line in lines if number > store.ledger.last_id])
+    if unsent is not None:
+        await engine.send(unsent, now)
+    elif sent is not None and venue is None:
+        engine.outcomes, engine.urgent = _unknown(*sent), True
+    if any(getattr(brain.configured, name) != getattr(settings, name) for name in EDITABLE):
+        engine.changes = Changes(settings=msgspec.to_builtins(settings))
     if venue is not None:
         await engine.follow_up()
     else:
-        await engine.catch_up(brain.now if at is None else at)
+        await engine.catch_up()
     return engine
-
-
-def changed_settings(brain: Brain, settings: Settings) -> Settings | None:
-    """The new configuration if an operator edited it since the brain last saw one.
-
-    What commands changed at run time stays as long as the configuration itself does not change.
-    """
-    names = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
-    same = all(getattr(brain.configured, name) == getattr(settings, name) for name in names)
-    return None if same else settings

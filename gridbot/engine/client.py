@@ -16,20 +16,15 @@ class EngineClient(Protocol):
 
     def status(self) -> Status | None:
         """The latest published status; None before the first."""
-        ...
 
     def events(self, after_id: int) -> list[Event]:
         """Events newer than ``after_id``, oldest first, with their texts (bounded)."""
-        ...
 
     def send(self, action: str, args: dict[str, Any] | None = None) -> "Future[Ack]":
         """Ask for an action; resolves with the engine's answer, never with an exception."""
-        ...
 
     def ledger(self, slot: int | None, count: int) -> list[LedgerEntry]:
         """The newest entries (of one slot, or of the account), oldest first."""
-        ...
 
     def close(self) -> None:
         """Let go of the engine: one in this process is stopped with its state saved."""
-        ...

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from gridbot.core.brain import Brain, StepOutputs
-from gridbot.core.brain_state import brain_to_state
+from gridbot.core.brain_state import brain_to_state, fields_from_state, fields_to_state
 from gridbot.core.numbers import assert_exact_arithmetic
 from gridbot.core.records import (
     Ack,
@@ -29,11 +29,18 @@ from gridbot.core.records import (
     StepInput,
 )
 from gridbot.engine.store import Store
+from gridbot.engine.venues import Venue
 from gridbot.exchange.protocol import Exchange
 
 FOLLOW_UPS_MAX = 8
 EVENTS_KEPT = 2000
 SEND_DEADLINE_SECONDS = 10.0
+Look = tuple[float, Decimal | None]  # a time, and the accepted price at it
+# What a snapshot holds of the engine itself.
+_SHELL: dict[str, Any] = {
+    "outcomes": list[Outcome], "cursor": str, "digest": int, "urgent": bool,
+    "price": Decimal | None, "price_at": float,
+}  # fmt: skip
 
 
 class Engine:
@@ -45,9 +52,10 @@ class Engine:
         exchange: Exchange,
         store: Store,
         *,
-        venue_state: Callable[[], dict[str, Any]] | None = None,
+        venue: Venue | None = None,
         reconcile_steps: int = 1,
     ) -> None:
+        """``venue``: the exchange, if it is a simulated one that is saved with the engine."""
         assert_exact_arithmetic()
         self.brain = brain
         self.exchange = exchange
@@ -64,31 +72,30 @@ class Engine:
         self.missed: list[OrderReport] = []
         self.changes: Changes | None = None
         self.steps_since_snapshot = 0
-        self._venue_state = venue_state
+        self._venue = venue
         self._balances: dict[str, Balance] | None = None
         self._reconcile_steps = reconcile_steps
         self._reconcile_in = 0
-        self._sends_real_deadlines = venue_state is None
 
     # --- one look at the world ----------------------------------------------------------
 
-    async def step(
-        self, at: float, price: Decimal | None, previous: tuple[float, Decimal] | None = None
-    ) -> bool:
+    async def step(self, at: float, price: Decimal | None, previous: Look | None = None) -> bool:
         """Look, and act if anything could happen. Returns whether the brain was stepped.
 
         ``price``: the accepted market price now. ``previous``: the last accepted price before it
         with its time; by default the one of the last look.
         """
-        before = previous or (self.price_at, self.price)
+        before: Look = previous or (self.price_at, self.price)
         reports, cursor = await self.exchange.changes(self.cursor)
-        reports = [*self.missed, *reports, *await self._look_up(at)]
+        reports = [*self.missed, *reports]
+        if self.brain.registry.unknown:
+            reports += await self._look_up(at)
         self.missed = []
         due = bool(reports or self.commands or self.urgent or self.changes)
         if not due and not self._reaches(at, price):
             self.price, self.price_at = price, at
             return False
-        await self._commit(at, price, before, reports, cursor)
+        await self._commit((at, price), before, reports, cursor)
         self.price, self.price_at = price, at
         await self.follow_up()
         return True
@@ -100,14 +107,13 @@ class Engine:
                 break
             reports, cursor = await self.exchange.changes(self.cursor)
             now = self.price_at, self.price
-            await self._commit(*now, now, reports, cursor)
+            await self._commit(now, now, reports, cursor)
 
     def _reaches(self, at: float, price: Decimal | None) -> bool:
-        if price is None:
-            return False
         wake = self.brain.bounds()
-        value = float(price)
-        return value <= wake.down or value >= wake.up or at >= wake.at
+        if price is None or at >= wake.at:
+            return at >= wake.at
+        return not wake.down < float(price) < wake.up
 
     async def _look_up(self, at: float) -> list[OrderReport]:
         """Ask for orders whose fate is open and whose time to ask has come."""
@@ -123,26 +129,14 @@ class Engine:
         return found
 
     async def _commit(
-        self,
-        at: float,
-        price: Decimal | None,
-        previous: tuple[float, Decimal | None],
-        reports: list[OrderReport],
-        cursor: str,
+        self, now: Look, previous: Look, reports: list[OrderReport], cursor: str
     ) -> None:
+        at, price = now
         step = StepInput(
-            self.brain.seq + 1,
-            at,
-            previous[0],
-            previous[1],
-            price,
-            reports=tuple(reports),
-            outcomes=tuple(self.outcomes),
-            balances=self._balances,
-            commands=tuple(self.commands),
-            changes=self.changes,
-            digest=self.digest,
-        )
+            self.brain.seq + 1, at, *previous, price,
+            reports=tuple(reports), outcomes=tuple(self.outcomes), balances=self._balances,
+            commands=tuple(self.commands), changes=self.changes, digest=self.digest,
+        )  # fmt: skip
         await self.store.write(step)  # W1
         self.commands.clear()
         self.outcomes, self._balances, self.changes, self.urgent = [], None, None, False
@@ -166,10 +160,9 @@ class Engine:
         """W4 and W5: say what will be sent, send it, keep the answers for the next record."""
         if not (outputs.places or outputs.amends or outputs.cancels):
             return
-        ids = [*outputs.cancels]
-        ids += [amend.client_id for amend in outputs.amends]
+        ids = [*outputs.cancels, *(amend.client_id for amend in outputs.amends)]
         ids += [place.client_id for place in outputs.places]
-        deadline = at + SEND_DEADLINE_SECONDS if self._sends_real_deadlines else 0.0
+        deadline = at + SEND_DEADLINE_SECONDS if self._venue is None else 0.0
         await self.store.write(SendingRecord(self.brain.seq, tuple(ids), deadline))
         await self.transmit(outputs, deadline)
 
@@ -179,13 +172,9 @@ class Engine:
         if outputs.cancels:
             answers += await self.exchange.cancel(outputs.cancels)
         if outputs.amends:
-            answers += await self.exchange.amend(
-                _with_deadline(outputs.amends, deadline) if deadline else outputs.amends
-            )
+            answers += await self.exchange.amend(_until(deadline, outputs.amends))
         if outputs.places:
-            answers += await self.exchange.place(
-                _with_deadline(outputs.places, deadline) if deadline else outputs.places
-            )
+            answers += await self.exchange.place(_until(deadline, outputs.places))
         self.outcomes += answers
         self.urgent = bool(outputs.cancels) or any(one.kind != "accepted" for one in answers)
 
@@ -196,16 +185,13 @@ class Engine:
             return
         self._reconcile_in = self._reconcile_steps
         brain, balances = self.brain, await self.exchange.balances()
-        booked = (
-            (brain.instrument.quote, brain.books.quote),
-            (brain.instrument.base, brain.books.base),
-        )
-        for asset, amount in booked:
+        pair, books = brain.instrument, brain.books
+        for asset, booked in ((pair.quote, books.quote), (pair.base, books.base)):
             balance = balances.get(asset)
-            if balance is not None and balance.total - amount != brain.drift.get(asset, 0):
+            if balance is not None and balance.total - booked != brain.drift.get(asset, 0):
                 self._balances = balances
 
-    async def catch_up(self, at: float) -> None:
+    async def catch_up(self) -> None:
         """After a restart beside an exchange that lived on: read every order we know of."""
         known = list(self.brain.registry.by_client.values())
         ids = [live.client_id for live in known if live.standing not in ("wanted", "unknown")]
@@ -219,24 +205,14 @@ class Engine:
         """What a snapshot holds: the brain, the simulated venue, and answers not yet journalled."""
         return {
             "brain": brain_to_state(self.brain),
-            "venue": self._venue_state() if self._venue_state is not None else None,
-            "shell": {
-                "outcomes": msgspec.to_builtins(self.outcomes),
-                "cursor": self.cursor,
-                "digest": self.digest,
-                "urgent": self.urgent,
-                "price": None if self.price is None else str(self.price),
-                "price_at": self.price_at,
-            },
+            "venue": None if self._venue is None else self._venue.saved(),
+            "shell": fields_to_state(self, _SHELL),
         }
 
     def load_shell(self, shell: dict[str, Any]) -> None:
         """Take over what the shell of an earlier life had not journalled yet."""
-        self.outcomes = msgspec.convert(shell["outcomes"], list[Outcome])
-        self.cursor, self.digest = shell["cursor"], shell["digest"]
-        self.urgent = shell["urgent"]
-        self.price = None if shell["price"] is None else Decimal(shell["price"])
-        self.price_at = shell["price_at"]
+        for name, value in fields_from_state(shell, _SHELL).items():
+            setattr(self, name, value)
 
     def save(self, at: float) -> None:
         """Write a snapshot and begin a new journal segment."""
@@ -244,5 +220,5 @@ class Engine:
         self.steps_since_snapshot = 0
 
 
-def _with_deadline(requests: list[Any], deadline: float) -> list[Any]:
-    return [msgspec.structs.replace(request, deadline=deadline) for request in requests]
+def _until(deadline: float, requests: list[Any]) -> list[Any]:
+    return [replace(request, deadline=deadline) for request in requests] if deadline else requests

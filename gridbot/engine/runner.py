@@ -6,6 +6,7 @@ disk fails, the engine halts: nothing goes on from memory, and ``resume`` opens 
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -16,15 +17,17 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
-from gridbot.core.narration import describe
 from gridbot.core.numbers import quantum, use_exact_arithmetic
 from gridbot.core.records import Ack, Command, Event, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.boot import OpenEngine, open_simulated
 from gridbot.engine.disk import Disk, EngineFileError
+from gridbot.engine.narration import describe
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
 
+EVENTS_KEPT = 2000
 PUBLISH_SECONDS_MIN = 0.1
 STEPS_PER_SNAPSHOT = 500
 SNAPSHOT_SECONDS = 3600.0
@@ -55,10 +58,10 @@ class Runner:
         self._published: Status | None = None
         self._futures: dict[str, Future[Ack]] = {}
         self._inbox: list[Command] = []
-        self._guard = threading.Lock()
+        self._guard = threading.Lock()  # for the two above, which both threads change
         self._opened: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake: asyncio.Event | None = None
+        self._wake = asyncio.Event()
         self._stopping = False
         self._open: OpenEngine | None = None
         self._step_ms = 0.0
@@ -80,9 +83,7 @@ class Runner:
 
     def events(self, after_id: int) -> list[Event]:
         """Events newer than ``after_id`` with their texts."""
-        events = self._events
-        first = next((i for i, event in enumerate(events) if event.id > after_id), len(events))
-        return events[first:]
+        return [event for event in self._events if event.id > after_id]
 
     def send(self, action: str, args: dict[str, Any] | None = None) -> "Future[Ack]":
         """Queue a command; the engine steps at once."""
@@ -112,15 +113,12 @@ class Runner:
         if self._thread.ident is not None:
             self._thread.join(JOIN_SECONDS)
 
-    def wait(self) -> None:
-        """Block until the engine has stopped by itself or was told to."""
-        self.finished.wait()
-
     # --- the thread ---------------------------------------------------------------------
 
     def _nudge(self) -> None:
-        if self._loop is not None and self._wake is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake.set)
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._wake.set)
 
     def _main(self) -> None:
         use_exact_arithmetic()
@@ -133,12 +131,10 @@ class Runner:
         finally:
             with self._guard:
                 self.finished.set()
-                for number, future in self._futures.items():
-                    if not future.done():
-                        future.set_result(Ack(number, False, "the engine has stopped", "stopped"))
+            self._refuse_waiting("the engine has stopped", "stopped")
 
     async def _run(self) -> None:
-        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         while not self._stopping:
             try:
                 self._open = await open_simulated(self.settings, self.path, self._disk)
@@ -153,19 +149,18 @@ class Runner:
         opened.engine.on_ack = self._acknowledge
         self.failure = ""
         self._tell(opened)
-        self._publish(opened, True)
+        self._publish(opened)
         if not self._opened.done():
             self._opened.set_result(None)
 
     async def _drive(self, opened: OpenEngine) -> None:
         engine, venue = opened
         interval = self.settings.timing.poll_interval_seconds
-        unit = quantum(engine.brain.instrument.price_decimals)
-        polls = 0
-        due = time.monotonic()
+        unit, polls, due = quantum(venue.plan.instrument.price_decimals), 0, time.monotonic()
         while not self._stopping:
-            commanded = self._take_commands(opened)
-            if not commanded:
+            commands = self._take_commands()
+            engine.commands.extend(commands)
+            if not commands:
                 due = max(due + interval / self.speed, time.monotonic())
                 venue.run_until((venue.now // interval + 1) * interval)
                 polls += 1
@@ -173,32 +168,31 @@ class Runner:
             stepped = await engine.step(venue.now, venue.price_now * unit)
             self._step_ms = (time.perf_counter() - started) * 1000
             self._tell(opened)
-            self._publish(opened, stepped or commanded)
+            if stepped or commands or time.monotonic() - self._published_at > PUBLISH_SECONDS_MIN:
+                self._publish(opened)
             self._save_if_due(opened)
             if self._polls is not None and polls >= self._polls:
                 self._stopping = True
             await self._pause_until(due)
-        self._finish(opened)
+        engine.save(venue.now)
+        engine.store.close()
+        self._publish(opened)
 
     async def _pause_until(self, due: float) -> None:
         """Sleep till the next poll; a command or the end wakes it early."""
-        assert self._wake is not None
         wait = due - time.monotonic()
         if wait <= 0:
             await asyncio.sleep(0)
         elif not self._stopping and not self._inbox:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
         self._wake.clear()
 
-    def _take_commands(self, opened: OpenEngine) -> bool:
+    def _take_commands(self) -> list[Command]:
         with self._guard:
             commands, self._inbox = self._inbox, []
-        opened.engine.commands.extend(commands)
-        return bool(commands)
+        return commands
 
     def _acknowledge(self, ack: Ack) -> None:
         with self._guard:
@@ -206,78 +200,59 @@ class Runner:
         if future is not None:
             future.set_result(ack)
 
-    def _tell(self, opened: OpenEngine) -> None:
-        new = list(opened.engine.events)
-        opened.engine.events.clear()
-        told = [msgspec.structs.replace(event, text=describe(event)) for event in new]
-        if told:
-            self._events = (self._events + told)[-2000:]
-            for event in told:
-                self._on_event(event)
+    def _refuse_waiting(self, text: str, code: str) -> None:
+        """Answer whatever still waits for an answer that will not come."""
+        with self._guard:
+            waiting, self._futures, self._inbox = self._futures, {}, []
+        for number, future in waiting.items():
+            future.set_result(Ack(number, False, text, code))
 
-    def _publish(self, opened: OpenEngine, changed: bool) -> None:
-        now = time.monotonic()
-        if not changed and now - self._published_at < PUBLISH_SECONDS_MIN:
-            return
-        self._published_at = now
-        engine, venue = opened
-        brain = engine.brain
+    def _tell(self, opened: OpenEngine) -> None:
+        told = [replace(event, text=describe(event)) for event in opened.engine.events]
+        opened.engine.events.clear()
+        if told:
+            self._events = (self._events + told)[-EVENTS_KEPT:]
+        for event in told:
+            self._on_event(event)
+
+    def _publish(self, opened: OpenEngine) -> None:
+        self._published_at = time.monotonic()
+        brain, venue, step_ms = opened.engine.brain, opened.venue, round(self._step_ms, 2)
         price = venue.price_now * quantum(brain.instrument.price_decimals)
+        state = brain.run_state, brain.state_reason, self._since, os.getpid(), brain.now
         self._published = build_status(
             brain,
-            EngineStatus(
-                brain.run_state, brain.state_reason, self._since, os.getpid(), brain.now,
-                round(self._step_ms, 2), self.speed,
-            ),
+            EngineStatus(*state, step_ms, self.speed),
             PriceStatus(price, price, price, price, venue.now, brain.price_lost),
-        )  # fmt: skip
+        )
 
     def _save_if_due(self, opened: OpenEngine) -> None:
-        engine = opened.engine
+        engine, steps = opened.engine, opened.engine.steps_since_snapshot
         due = time.monotonic() - self._saved_at > SNAPSHOT_SECONDS
-        if engine.steps_since_snapshot >= STEPS_PER_SNAPSHOT or (
-            due and engine.steps_since_snapshot
-        ):
+        if steps >= STEPS_PER_SNAPSHOT or (due and steps):
             engine.save(opened.venue.now)
             engine.store.archive(time.time())
             self._saved_at = time.monotonic()
-
-    def _finish(self, opened: OpenEngine) -> None:
-        opened.engine.save(opened.venue.now)
-        opened.engine.store.close()
-        self._publish(opened, True)
 
     # --- a disk that failed -------------------------------------------------------------
 
     async def _broken(self, text: str) -> None:
         """Halt in sight of everybody until an operator asks to resume from the disk."""
-        assert self._wake is not None
         if self._open is not None:
             self._open.engine.store.abandon()
-        self.failure = text
-        self._show_failure(text)
-        while not self._stopping:
-            with self._guard:
-                commands, self._inbox = self._inbox, []
-            asked = [command for command in commands if command.action == "resume"]
-            for command in commands:
-                self._acknowledge(
-                    Ack(command.id, True, "reading the directory again")
-                    if command in asked
-                    else Ack(command.id, False, f"HALTED: {text}", "E22")
-                )
-            if asked:
-                return
+        self.failure, halted = text, f"HALTED: {text}"
+        if self._published is not None:
+            engine = replace(self._published.engine, state="halted", reason=text, error=text)
+            self._published = replace(self._published, engine=engine)
+        self._on_event(Event(0, time.time(), "halted", "bad", data={"reason": text}, text=halted))
+        self._refuse_waiting(halted, "E22")
+        asked = False
+        while not (asked or self._stopping):
             await self._wake.wait()
             self._wake.clear()
-
-    def _show_failure(self, text: str) -> None:
-        if self._published is not None:
-            engine = msgspec.structs.replace(
-                self._published.engine, state="halted", reason=text, error=text
-            )
-            self._published = msgspec.structs.replace(self._published, engine=engine)
-        event = Event(
-            0, time.time(), "halted", "bad", data={"reason": text}, text=f"HALTED: {text}"
-        )
-        self._on_event(event)
+            for command in self._take_commands():
+                if command.action == "resume":
+                    asked = True
+                    self._acknowledge(Ack(command.id, True, "reading the directory again"))
+                else:
+                    self._acknowledge(Ack(command.id, False, halted, "E22"))

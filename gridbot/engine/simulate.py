@@ -10,29 +10,25 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable
-from decimal import Decimal
-from math import ceil, floor, inf
+from math import ceil, floor, isinf
 from pathlib import Path
 
 import msgspec
 
 from gridbot.core.brain import Brain
 from gridbot.core.brain_state import load_brain, state_sha256
-from gridbot.core.capacity import effective_cap
-from gridbot.core.numbers import plain, quantum
+from gridbot.core.numbers import ZERO, plain, quantum
 from gridbot.core.records import Changes
-from gridbot.core.settings import Settings, open_orders_limit
+from gridbot.core.settings import Settings
 from gridbot.core.state_machine import check_invariants
 from gridbot.core.verify import verify_lines
 from gridbot.engine.arguments import claim_for
 from gridbot.engine.boot import begin
-from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
 from gridbot.engine.store import Store
-from gridbot.engine.venues import VenuePlan, load_venue, make_venue, venue_fees, venue_state
+from gridbot.engine.venues import Venue, VenuePlan, load_venue, venue_fees
 from gridbot.exchange.markets import NO_DOWN, NO_UP, Market
-from gridbot.exchange.simulated import SimulatedExchange
 
 STEPS_PER_SNAPSHOT = 50_000
 STEPS_PER_PROGRESS = 2_000
@@ -42,15 +38,12 @@ RECONCILE_STEPS = 1_000
 class Simulation:
     """One run: an engine, its venue, and the walk over the market."""
 
-    def __init__(
-        self, engine: Engine, venue: SimulatedExchange, plan: VenuePlan, started_at: float
-    ) -> None:
+    def __init__(self, engine: Engine, venue: Venue) -> None:
         self.engine = engine
         self.venue = venue
-        self.plan = plan
-        self.started_at = started_at
+        self.started_at = engine.brain.started_at
         self.ticks_before = venue.market.ticks
-        self._unit = quantum(plan.instrument.price_decimals)
+        self._unit = quantum(venue.plan.instrument.price_decimals)
 
     async def run(self, progress: Callable[[float], None] = lambda share: None) -> None:
         """Walk to the market's end, saving now and then; ``progress`` is told the share done."""
@@ -76,20 +69,17 @@ class Simulation:
 
     async def next_event(self, until: float | None = None) -> None:
         """Walk to the next tick that matters, or the first at or after ``until``, and step."""
-        market = self.venue.market
-        wake = self.engine.brain.bounds()
-        down, up = NO_DOWN, NO_UP
-        if wake.down == inf or wake.up == -inf:
-            down, up = NO_UP, NO_DOWN
-        else:
-            if wake.down > -inf:
-                down = floor(wake.down * market.scale)
-            if wake.up < inf:
-                up = ceil(wake.up * market.scale)
+        market, unit, wake = self.venue.market, self._unit, self.engine.brain.bounds()
+        down, up = _units(wake.down, market.scale, floor), _units(wake.up, market.scale, ceil)
         self.venue.advance(down, up, wake.at if until is None else min(wake.at, until))
-        unit = self._unit
         previous = (market.previous_at, market.previous_price * unit)
         await self.engine.step(market.at, market.price * unit, previous)
+
+
+def _units(bound: float, scale: int, rounded: Callable[[float], int]) -> int:
+    if isinf(bound):
+        return NO_UP if bound > 0 else NO_DOWN
+    return rounded(bound * scale)
 
 
 async def open_simulation(
@@ -99,22 +89,18 @@ async def open_simulation(
     snapshot = store.saved.snapshot
     store.forget_after_snapshot()
     if snapshot is None:
-        venue = make_venue(plan, market)
+        venue = Venue(plan, market)
         engine = await begin(
-            store, settings, plan.instrument, venue_fees(plan), venue, at=venue.now,
-            venue_state=lambda: venue_state(plan, venue), reconcile_steps=RECONCILE_STEPS,
+            store, settings, plan.instrument, venue_fees(plan), venue,
+            at=venue.now, venue=venue, reconcile_steps=RECONCILE_STEPS,
         )  # fmt: skip
         engine.save(venue.now)
-        return Simulation(engine, venue, plan, venue.now)
-    plan, venue = load_venue(snapshot.state["venue"], market)
-    brain = load_brain(snapshot.state["brain"])
-    engine = Engine(
-        brain, venue, store, venue_state=lambda: venue_state(plan, venue),
-        reconcile_steps=RECONCILE_STEPS,
-    )  # fmt: skip
+        return Simulation(engine, venue)
+    venue, brain = load_venue(snapshot.state["venue"], market), load_brain(snapshot.state["brain"])
+    engine = Engine(brain, venue, store, venue=venue, reconcile_steps=RECONCILE_STEPS)
     engine.load_shell(snapshot.state["shell"])
     store.begin(snapshot.seq, brain.now)
-    return Simulation(engine, venue, plan, brain.started_at)
+    return Simulation(engine, venue)
 
 
 class Profit(msgspec.Struct, frozen=True):
@@ -158,64 +144,40 @@ class Report(msgspec.Struct, frozen=True):
     state_sha256: str
 
 
-async def report(simulation: Simulation, elapsed_seconds: float) -> Report:
+def report(simulation: Simulation, elapsed_seconds: float) -> Report:
     """The figures of a finished run, its ledger file verified on the way."""
-    engine, venue = simulation.engine, simulation.venue
-    brain, market = engine.brain, venue.market
-    books, counters = brain.books, brain.counters
-    price = brain.price or Decimal(0)
+    venue, market = simulation.venue, simulation.venue.market
+    brain, pair = simulation.engine.brain, simulation.engine.brain.instrument
+    books, count, slots = brain.books, brain.counters, brain.slots.values()
+    totals, unrealised = books.totals, books.unrealised_total(brain.price or ZERO)
     walked = market.ticks - simulation.ticks_before
-    with engine.store.ledger_path.open("rb") as lines:
+    with simulation.engine.store.ledger_path.open("rb") as lines:
         verified = verify_lines(lines, books.head)
-    held = await venue.balances()
-    instrument = brain.instrument
-    cycle = sum(slot.kind == "cycle" for slot in brain.slots.values())
     return Report(
-        pair=instrument.pair,
-        source=market.source,
-        ticks=market.ticks,
+        pair=pair.pair, source=market.source, ticks=market.ticks,
         simulated_seconds=market.at - simulation.started_at,
         elapsed_seconds=round(elapsed_seconds, 3),
         ticks_per_second=round(walked / max(elapsed_seconds, 1e-9), 1),
-        slots={"sticky": len(brain.slots) - cycle, "cycle": cycle},
-        orders_placed=counters.orders_placed,
-        orders_cancelled=counters.orders_cancelled,
-        orders_rejected=counters.orders_refused,
-        executions=counters.executions,
-        round_trips=books.totals.round_trips,
-        orphans=counters.orphans,
-        reprices=counters.reprices,
-        write_offs=counters.write_offs,
-        profit=Profit(
-            plain(books.totals.realised),
-            plain(books.totals.fees),
-            plain(books.totals.write_offs),
-            plain(books.unrealised_total(price)),
-        ),
+        slots={"sticky": len(slots) - brain.cycle_slots, "cycle": brain.cycle_slots},
+        orders_placed=count.orders_placed, orders_cancelled=count.orders_cancelled,
+        orders_rejected=count.orders_refused, executions=count.executions,
+        round_trips=totals.round_trips, orphans=count.orphans, reprices=count.reprices,
+        write_offs=count.write_offs,
+        profit=Profit(*map(plain, (totals.realised, totals.fees, totals.write_offs, unrealised))),
         inventory={"units": plain(brain.written_off_base), "cost": plain(brain.written_off_cost)},
         balances={
             "ledger": {"quote": plain(books.quote), "base": plain(books.base)},
-            "exchange": {
-                "quote": plain(held[instrument.quote].total),
-                "base": plain(held[instrument.base].total),
-            },
+            "exchange": {"quote": plain(venue.quote_total), "base": plain(venue.base_total)},
         },
-        open_orders_max=counters.open_orders_max,
-        effective_cap=effective_cap(
-            open_orders_limit(brain.settings), brain.settings.capacity.open_order_safety_ratio
-        ),
-        slot_events=counters.slot_events,
-        invariant_violations=len(violations(brain)) + counters.quarantines,
-        quarantined_slots=sum(bool(slot.quarantined) for slot in brain.slots.values()),
+        open_orders_max=count.open_orders_max, effective_cap=brain.work_bank.cap,
+        slot_events=count.slot_events,
+        invariant_violations=len(violations(brain)) + count.quarantines,
+        quarantined_slots=sum(bool(slot.quarantined) for slot in slots),
         idle_without_reason=sum(
-            trade not in slot.waiting
-            for slot in brain.slots.values()
-            for trade in slot.wanted_entries()
+            trade not in slot.waiting for slot in slots for trade in slot.wanted_entries()
         ),
-        ledger_entries=books.head.id,
-        ledger_ok=verified.ok,
-        state_sha256=state_sha256(brain),
-    )
+        ledger_entries=books.head.id, ledger_ok=verified.ok, state_sha256=state_sha256(brain),
+    )  # fmt: skip
 
 
 def violations(brain: Brain) -> list[str]:
@@ -247,28 +209,17 @@ def simulate(
     started = time.perf_counter()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    disk = Disk()
-    directory = DataDirectory.open(
-        path, "sim", plan.instrument.pair, disk, draw_instance=lambda: "simu", now=time.time()
-    )
-    try:
-        if arguments is not None:
-            claim_for(path, arguments, disk)
-        names = settings.persistence
-        store = Store(
-            directory, disk, durable=False,
-            state_file=names.state_file, ledger_file=names.ledger_file,
-        )  # fmt: skip
-    except BaseException:
-        directory.close()
-        raise
+    disk, pair = Disk(), plan.instrument.pair
+    store = Store(path, settings, pair, disk, draw_instance=lambda: "simu", durable=False)
 
     async def main() -> Report:
         simulation = await open_simulation(store, settings, plan, market)
         await simulation.run(progress)
-        return await report(simulation, time.perf_counter() - started)
+        return report(simulation, time.perf_counter() - started)
 
     try:
+        if arguments is not None:
+            claim_for(path, arguments, disk)
         return asyncio.run(main())
     finally:
         store.close()

@@ -4,6 +4,7 @@ A Status is all a screen, a script or ``gridbot status`` ever sees; none of them
 Times are epoch seconds (the screen computes ages), money is Decimal.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
 from math import inf
 from typing import Any
@@ -15,10 +16,10 @@ from gridbot.core.capacity import WorkBank
 from gridbot.core.numbers import HUNDRED, ZERO
 from gridbot.core.orders import LiveOrder
 from gridbot.core.slot import Slot, exit_span
-from gridbot.core.state_machine import derive_phase
+from gridbot.core.state_machine import OrderState, derive_phase
 
 STATUS_VERSION = 1
-RECENT_CYCLES = 4
+REFUSALS_ALARMING = 3
 
 
 class Struct(msgspec.Struct, frozen=True):
@@ -159,166 +160,121 @@ class Status(Struct, frozen=True):
 
 def build_status(brain: Brain, engine: EngineStatus, price: PriceStatus) -> Status:
     """The picture of ``brain`` as the shell sees it now."""
-    instrument = brain.instrument
-    slots = tuple(_slot_status(brain, slot, price.mid or ZERO) for slot in brain.slots.values())
+    pair, grid, mid = brain.instrument, brain.settings.grid, price.mid or ZERO
     return Status(
-        version=STATUS_VERSION,
-        seq=brain.seq,
-        mode=brain.settings.run.mode,
-        at=brain.now,
+        version=STATUS_VERSION, seq=brain.seq, mode=brain.settings.run.mode, at=brain.now,
         pair=PairStatus(
-            instrument.pair, instrument.base, instrument.quote,
-            instrument.price_decimals, instrument.volume_decimals,
+            pair.pair, pair.base, pair.quote, pair.price_decimals, pair.volume_decimals
         ),
-        engine=engine,
-        price=price,
-        profit=_profit(brain, price.mid or ZERO),
-        balances=_balances(brain),
-        capacity=brain.work_bank,
-        alarms=_alarms(brain, price),
-        settings=_settings(brain),
+        engine=engine, price=price, profit=_profit(brain, mid), balances=_balances(brain),
+        capacity=brain.work_bank, alarms=tuple(_alarms(brain, price)),
+        settings=SettingsStatus(
+            grid.entry_pct, grid.profit_pct, grid.order_size, brain.fee_floor_pct, brain.fees.source
+        ),
         events_last_id=brain.next_event_id - 1,
-        slots=slots,
+        slots=tuple([_slot(brain, slot, mid) for slot in brain.slots.values()]),
     )  # fmt: skip
 
 
 def _profit(brain: Brain, price: Decimal) -> ProfitStatus:
-    totals = brain.books.totals
+    totals, unrealised = brain.books.totals, brain.books.unrealised_total(price)
+    inventory = brain.written_off_base * price - brain.written_off_cost
     return ProfitStatus(
-        realised=totals.realised,
-        write_offs=totals.write_offs,
-        unrealised=brain.books.unrealised_total(price),
-        inventory=brain.written_off_base * price - brain.written_off_cost,
-        fees=totals.fees,
-        recovery=totals.recovery,
-    )
+        realised=totals.realised, write_offs=totals.write_offs, unrealised=unrealised,
+        inventory=inventory, fees=totals.fees, recovery=totals.recovery,
+    )  # fmt: skip
 
 
 def _balances(brain: Brain) -> dict[str, BalanceStatus]:
-    instrument, registry = brain.instrument, brain.registry
+    pair, books, registry = brain.instrument, brain.books, brain.registry
     rows = (
-        (instrument.quote, brain.books.quote, registry.claimed_quote),
-        (instrument.base, brain.books.base, registry.claimed_base),
+        (pair.quote, books.quote, registry.claimed_quote),
+        (pair.base, books.base, registry.claimed_base),
     )
+    drift = {asset: brain.drift.get(asset, ZERO) for asset, _, _ in rows}
     return {
-        asset: BalanceStatus(
-            booked + brain.drift.get(asset, ZERO), held, booked, brain.drift.get(asset, ZERO)
-        )
+        asset: BalanceStatus(booked + drift[asset], held, booked, drift[asset])
         for asset, booked, held in rows
     }
 
 
-def _settings(brain: Brain) -> SettingsStatus:
-    grid = brain.settings.grid
-    return SettingsStatus(
-        grid.entry_pct, grid.profit_pct, grid.order_size, brain.fee_floor_pct, brain.fees.source
-    )
-
-
-def _alarms(brain: Brain, price: PriceStatus) -> tuple[AlarmStatus, ...]:
+def _alarms(brain: Brain, price: PriceStatus) -> Iterator[AlarmStatus]:
     """What an operator should look at, worst first."""
-    found: list[AlarmStatus] = []
     if brain.run_state == "halted":
-        found.append(AlarmStatus("HALTED", f"HALTED: {brain.state_reason}"))
+        yield AlarmStatus("HALTED", f"HALTED: {brain.state_reason}")
     if price.stale:
-        found.append(AlarmStatus("PRICE_LOST", "no fresh price: entries wait, exits stay"))
+        yield AlarmStatus("PRICE_LOST", "no fresh price: entries wait, exits stay")
     if any(brain.drift.values()):
         texts = ", ".join(f"{amount} {asset}" for asset, amount in brain.drift.items() if amount)
-        found.append(AlarmStatus("DRIFT", f"unexplained difference to the exchange: {texts}"))
+        yield AlarmStatus("DRIFT", f"unexplained difference to the exchange: {texts}")
     for slot in brain.slots.values():
         if slot.quarantined:
             text = f"slot {slot.id} quarantined: {slot.quarantined}"
-            found.append(AlarmStatus("QUARANTINED", text, slot.id))
+            yield AlarmStatus("QUARANTINED", text, slot.id)
         for trade, reason in slot.parked.items():
-            text = f"slot {slot.id} trade {trade}: {reason}"
-            found.append(AlarmStatus("PARKED", text, slot.id))
+            yield AlarmStatus("PARKED", f"slot {slot.id} trade {trade}: {reason}", slot.id)
     for live in brain.registry.unknown.values():
         text = f"slot {live.slot_id} trade {live.trade_id}: outcome unknown, being looked up"
-        found.append(AlarmStatus("UNKNOWN", text, live.slot_id))
-    found += [
-        AlarmStatus(
-            "EXIT_WAITS", f"slot {live.slot_id} exit {live.local_id} is not placed", live.slot_id
-        )
-        for live in brain.registry.wanted.values()
-        if live.refusals >= 3 or live.parked
-    ]
+        yield AlarmStatus("UNKNOWN", text, live.slot_id)
+    for live in brain.registry.wanted.values():
+        if live.refusals >= REFUSALS_ALARMING or live.parked:
+            text = f"slot {live.slot_id} exit {live.local_id} is not placed"
+            yield AlarmStatus("EXIT_WAITS", text, live.slot_id)
     waiting = sum(wait.reason == "capacity" for wait in brain.pools.values())
     if waiting:
-        found.append(AlarmStatus("CAPACITY", f"{waiting} entries wait for capacity"))
+        yield AlarmStatus("CAPACITY", f"{waiting} entries wait for capacity")
     if brain.run_state in ("paused", "draining"):
-        found.append(AlarmStatus(brain.run_state.upper(), brain.run_state))
-    return tuple(found)
+        yield AlarmStatus(brain.run_state.upper(), brain.run_state)
 
 
-def _slot_status(brain: Brain, slot: Slot, price: Decimal) -> SlotStatus:
+def _slot(brain: Brain, slot: Slot, price: Decimal) -> SlotStatus:
     state, account = slot.state, brain.books.account(slot.id)
     by_local, by_recovery = brain.registry.by_local, brain.registry.by_recovery
-    orders = tuple(
-        _order(by_local[slot.id, order.local_id])
-        for order in state.orders
-        if (slot.id, order.local_id) in by_local
-    )
-    recoveries = tuple(
-        _order(by_recovery[slot.id, one.recovery_id])
-        for one in state.recovery_orders
-        if (slot.id, one.recovery_id) in by_recovery
-    )
+    orders = [by_local.get((slot.id, one.local_id)) for one in state.orders]
+    recoveries = [by_recovery.get((slot.id, one.recovery_id)) for one in state.recovery_orders]
+    exits = slot.exits()
     return SlotStatus(
-        id=slot.id,
-        alias=slot.alias,
-        kind=slot.kind,
-        rung=slot.rung,
-        phase=derive_phase(state),
-        paused=slot.paused_at is not None,
-        quarantined=slot.quarantined,
-        orders=orders,
-        recoveries=recoveries,
-        waiting=tuple(
+        id=slot.id, alias=slot.alias, kind=slot.kind, rung=slot.rung, phase=derive_phase(state),
+        paused=slot.paused_at is not None, quarantined=slot.quarantined,
+        orders=_orders(orders), recoveries=_orders(recoveries),
+        waiting=tuple([
             WaitingStatus(trade, wait.reason, wait.text, None if wait.until == inf else wait.until)
             for trade, wait in slot.waiting.items()
-        ),
-        realised=account.realised,
-        unrealised=brain.books.unrealised(slot.id, price),
-        fees=account.fees,
-        write_offs=account.write_offs,
-        round_trips=account.round_trips,
-        cycle_a=state.cycle_a,
-        cycle_b=state.cycle_b,
-        deadline_at=_deadline(slot),
-        reprices=sum(
-            by_local[slot.id, order.local_id].reprices
-            for order in state.orders
-            if (slot.id, order.local_id) in by_local
-        ),
-        stuck_score=_stuck_score(brain, slot, price),
-        last_fill_at=slot.last_fill_at,
-        recent_cycles=tuple(
+        ]),
+        realised=account.realised, unrealised=brain.books.unrealised(slot.id, price),
+        fees=account.fees, write_offs=account.write_offs, round_trips=account.round_trips,
+        cycle_a=state.cycle_a, cycle_b=state.cycle_b, deadline_at=_deadline(brain, slot, exits),
+        reprices=sum([live.reprices for live in orders if live is not None]),
+        stuck_score=_stuck_score(brain, exits, price), last_fill_at=slot.last_fill_at,
+        recent_cycles=tuple([
             CycleStatus(one.trade_id, one.cycle, one.net_profit, one.exit_time)
-            for one in reversed(state.completed_cycles[-RECENT_CYCLES:])
-        ),
+            for one in reversed(state.completed_cycles)
+        ]),
         created_at=slot.created_at,
-    )
-
-
-def _order(live: LiveOrder) -> OrderStatus:
-    return OrderStatus(
-        live.client_id, live.exchange_id, live.local_id, live.trade_id, live.side, live.role,
-        live.price, live.volume, live.executed, live.placed_at, live.parked or live.standing,
     )  # fmt: skip
 
 
-def _deadline(slot: Slot) -> float | None:
-    exits = [order for order in slot.state.orders if order.role == "exit"]
+def _orders(orders: list[LiveOrder | None]) -> tuple[OrderStatus, ...]:
+    return tuple([
+        OrderStatus(
+            live.client_id, live.exchange_id, live.local_id, live.trade_id, live.side, live.role,
+            live.price, live.volume, live.executed, live.placed_at, live.parked or live.standing,
+        )
+        for live in orders
+        if live is not None
+    ])  # fmt: skip
+
+
+def _deadline(brain: Brain, slot: Slot, exits: list[OrderState]) -> float | None:
     if slot.kind != "cycle" or not exits:
         return None
-    start, span = exit_span(slot, exits)
+    start, span = exit_span(slot, exits, brain.settings.cycle)
     return None if start is None else start + span
 
 
-def _stuck_score(brain: Brain, slot: Slot, price: Decimal) -> float:
+def _stuck_score(brain: Brain, exits: list[OrderState], price: Decimal) -> float:
     """Distance of the farthest exit from the market, in units of the profit target."""
-    exits = [order.price for order in slot.state.orders if order.role == "exit"]
     target = brain.settings.grid.profit_pct
     if not exits or not price or not target:
         return 0.0
-    return float(max(abs(one - price) for one in exits) / price * HUNDRED / target)
+    return float(max([abs(one.price - price) for one in exits]) / price * HUNDRED / target)

@@ -7,26 +7,20 @@ ones (``simulate``) gather bytes and sync at snapshots only, the journal always 
 """
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from gridbot.core.brain import CORE_VERSION
 from gridbot.core.ledger import LedgerHead
 from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, SendingRecord, StepInput
-from gridbot.engine.directory import DataDirectory, Identity
+from gridbot.core.settings import Settings
+from gridbot.engine import journal as journals
+from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk
-from gridbot.engine.journal import (
-    JOURNAL_VERSION,
-    JournalWriter,
-    archive_segments,
-    read_records,
-    segments,
-)
 from gridbot.engine.ledger_file import LedgerFile, LedgerMark
 from gridbot.engine.snapshot import Snapshot, best_snapshot, write_snapshot
-
-NO_LEDGER = LedgerMark(0, "", 0)
 
 
 class Saved:
@@ -57,64 +51,60 @@ class Saved:
     @property
     def mark(self) -> LedgerMark:
         """Where the ledger ended at the snapshot."""
-        return NO_LEDGER if self.snapshot is None else self.snapshot.ledger
+        return LedgerMark() if self.snapshot is None else self.snapshot.ledger
 
     def records(self) -> Iterator[JournalRecord]:
         """The journal after the snapshot."""
-        return read_records(self.path, CORE_VERSION, self.seq, self.notes)
+        return journals.read_records(self.path, CORE_VERSION, self.seq, self.notes)
 
 
 class Store:
-    """A locked data directory being written."""
+    """A locked data directory being written; ``begin`` makes ``journal`` and ``ledger``."""
+
+    journal: journals.JournalWriter
+    ledger: LedgerFile
 
     def __init__(
         self,
-        directory: DataDirectory,
+        path: Path,
+        settings: Settings,
+        pair: str,
         disk: Disk,
         *,
+        draw_instance: Callable[[], str],
         durable: bool,
-        state_file: str,
-        ledger_file: str,
     ) -> None:
-        self.directory = directory
-        self.path = directory.path
+        """Open or make the directory; raises EngineFileError."""
+        names = settings.persistence
+        self.path = path
+        self.ledger_path = path / names.ledger_file
         self.durable = durable
-        self.state_file = state_file
-        self.saved = Saved(self.path, state_file)
-        self.ledger_path = self.path / ledger_file
+        self.directory = DataDirectory.open(
+            path, settings.run.mode, pair, disk, draw_instance=draw_instance, now=time.time()
+        )
+        self.identity = self.directory.identity
+        self._owner = self.identity.mode, self.identity.pair, self.identity.instance
         self._disk = disk
-        self._journal: JournalWriter | None = None
-        self._ledger: LedgerFile | None = None
-
-    @property
-    def identity(self) -> Identity:
-        """Whose directory this is."""
-        return self.directory.identity
-
-    @property
-    def journal(self) -> JournalWriter:
-        """The open journal; only after ``begin``."""
-        assert self._journal is not None, "the store was not begun"
-        return self._journal
-
-    @property
-    def ledger(self) -> LedgerFile:
-        """The open ledger; only after ``begin``."""
-        assert self._ledger is not None, "the store was not begun"
-        return self._ledger
+        self._state_file = names.state_file
+        self._open_files: list[journals.JournalWriter | LedgerFile] = []
+        try:
+            self.saved = Saved(path, names.state_file)
+        except BaseException:
+            self.abandon()
+            raise
 
     def begin(self, last_seq: int, at: float) -> None:
         """Open journal and ledger for writing after step ``last_seq``; repairs torn ends."""
-        identity = self.identity
         header = HeaderRecord(
-            JOURNAL_VERSION, CORE_VERSION, identity.mode, identity.pair, identity.instance,
-            last_seq + 1, at,
-        )  # fmt: skip
-        self._journal = JournalWriter(self._disk, self.path, header, durable=self.durable)
-        self._ledger = LedgerFile.open_and_repair(
+            journals.JOURNAL_VERSION, CORE_VERSION, *self._owner, last_seq + 1, at
+        )
+        self.journal = journals.JournalWriter(self._disk, self.path, header, durable=self.durable)
+        self._open_files.append(self.journal)
+        self.ledger = LedgerFile.open_and_repair(
             self._disk, self.ledger_path, self.saved.mark, last_seq=last_seq,
-            buffered=not self.durable, before_flush=self._journal.flush,
+            buffered=not self.durable, before_flush=self.journal.flush,
         )  # fmt: skip
+        self._open_files.append(self.ledger)
 
     async def write(self, record: StepInput | SendingRecord | BootRecord) -> None:
         """Append a record; durable stores return when it would survive a power loss."""
@@ -131,17 +121,14 @@ class Store:
         """Save the state after step ``seq`` and begin a new journal segment."""
         self.journal.sync()
         self.ledger.sync()
-        identity = self.identity
         mark = LedgerMark(head.id, head.hash, self.ledger.offset)
-        snapshot = Snapshot(
-            CORE_VERSION, seq, identity.mode, identity.pair, identity.instance, mark, state
-        )
-        write_snapshot(self._disk, self.path, snapshot, self.state_file)
+        snapshot = Snapshot(CORE_VERSION, seq, *self._owner, mark, state)
+        write_snapshot(self._disk, self.path, snapshot, self._state_file)
         self.journal.roll(seq + 1, at)
 
     def forget_after_snapshot(self) -> None:
         """Drop journal and ledger behind the snapshot: a simulation walks that part again."""
-        for segment in segments(self.path):
+        for segment in journals.segments(self.path):
             if segment.first_seq > self.saved.seq:
                 self._disk.remove(segment.path)
         if self.ledger_path.exists():
@@ -151,7 +138,7 @@ class Store:
 
     def archive(self, now: float) -> None:
         """Pack and prune old segments; may take seconds, for a worker thread."""
-        archive_segments(self._disk, self.path, now)
+        journals.archive_segments(self._disk, self.path, now)
 
     def abandon(self) -> None:
         """Give the directory free without writing anything more (after an error)."""
@@ -159,7 +146,6 @@ class Store:
 
     def close(self) -> None:
         """Sync, close and give the directory free, whatever was open."""
-        for file in (self._journal, self._ledger):
-            if file is not None:
-                file.close()
+        for file in self._open_files:
+            file.close()
         self.directory.close()

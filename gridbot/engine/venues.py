@@ -4,12 +4,12 @@ What a venue was made with is saved beside its state, because the configuration 
 the market of a data directory goes on for life.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
 
-from gridbot.core.numbers import HUNDRED, ONE, plain, quantum
+from gridbot.core.numbers import HUNDRED, ONE, plain, round_half_even
 from gridbot.core.records import Fees, Instrument
 from gridbot.core.settings import Settings, open_orders_limit
 from gridbot.exchange.instruments import DEFAULT_PAIR, find_instrument, start_price
@@ -26,7 +26,7 @@ class VenuePlan(msgspec.Struct, frozen=True):
 
     instrument: Instrument
     maker_fee_pct: Decimal
-    fee_asset: str
+    fee_asset: Literal["quote", "base"]
     quote_balance: Decimal
     base_balance: Decimal
     open_orders_limit: int
@@ -38,36 +38,61 @@ class VenuePlan(msgspec.Struct, frozen=True):
     candles: int | None = None
 
 
+class Venue(SimulatedExchange):
+    """A simulated exchange that knows what it was made from."""
+
+    def __init__(self, plan: VenuePlan, market: Market | None = None) -> None:
+        """On ``market``, by default the plan's synthetic one."""
+        pair, fee = plan.instrument, plan.maker_fee_pct
+        decimals, poll = pair.price_decimals, plan.poll_interval_seconds
+        market = market or SyntheticMarket(
+            plan.seed, plan.start_units, decimals, plan.volatility, plan.trend, poll,
+            candles=plan.candles,
+        )  # fmt: skip
+        balances = {pair.quote: plan.quote_balance, pair.base: plan.base_balance}
+        limit = plan.open_orders_limit
+        super().__init__(pair, market, fee, plan.fee_asset, balances, limit, KEEP_DONE_ORDERS)
+        self.plan = plan
+
+    def saved(self) -> dict[str, Any]:
+        """Plan and state, JSON-able."""
+        return {"plan": msgspec.to_builtins(self.plan), "state": self.state()}
+
+
+def load_venue(saved: dict[str, Any], market: Market | None = None) -> Venue:
+    """The venue that was ``saved``."""
+    venue = Venue(msgspec.convert(saved["plan"], VenuePlan), market)
+    venue.restore(saved["state"])
+    return venue
+
+
+def venue_fees(plan: VenuePlan) -> Fees:
+    """The fees such a venue charges."""
+    return Fees(plan.maker_fee_pct, plan.maker_fee_pct, f"simulated {plain(plan.maker_fee_pct)} %")
+
+
 def plan_venue(
     settings: Settings,
     instrument: Instrument | None = None,
     price: Decimal | None = None,
     candles: int | None = None,
 ) -> VenuePlan:
-    """What to simulate: starting balances are twice what the slots need, unless they are set.
+    """What to simulate; ``price`` belongs to ``instrument``, by default the configured pair's.
 
-    Raises UnknownPair for a pair that the simulation does not know.
+    Starting balances are twice what the slots need, unless they are set. Raises UnknownPair for a
+    pair that the simulation does not know.
     """
-    if instrument is None:
+    sim = settings.sim
+    if instrument is None or price is None:
         instrument = find_instrument(settings.exchange.pair or DEFAULT_PAIR)
-        price = settings.sim.start_price or start_price(instrument.pair)
-    assert price is not None, "a given instrument comes with its price"
-    price = price.quantize(quantum(instrument.price_decimals), ROUND_HALF_EVEN)
-    quote, base = _starting_balances(settings, instrument, price)
+        price = sim.start_price or start_price(instrument.pair)
+    price = round_half_even(price, instrument.price_decimals)
     return VenuePlan(
-        instrument,
-        settings.fees.maker_fee_pct,
-        settings.sim.fee_asset,
-        quote,
-        base,
-        open_orders_limit(settings),
-        settings.sim.seed,
-        settings.sim.volatility,
-        settings.sim.trend,
-        int(price.scaleb(instrument.price_decimals)),
-        settings.timing.poll_interval_seconds,
-        candles,
-    )
+        instrument, settings.fees.maker_fee_pct, sim.fee_asset,
+        *_starting_balances(settings, instrument, price), open_orders_limit(settings), sim.seed,
+        sim.volatility, sim.trend, int(price.scaleb(instrument.price_decimals)),
+        settings.timing.poll_interval_seconds, candles,
+    )  # fmt: skip
 
 
 def _starting_balances(
@@ -77,57 +102,9 @@ def _starting_balances(
     slots = max(settings.slots.initial_slots, 1)
     fee = ONE + settings.fees.maker_fee_pct / HUNDRED
     need = settings.grid.order_size * slots * BALANCE_FACTOR * fee
-    quote = settings.sim.quote_balance
-    base = settings.sim.base_balance
+    quote, base = settings.sim.quote_balance, settings.sim.base_balance
     if quote is None:
-        quote = need.quantize(quantum(min(instrument.cost_decimals, 2)), ROUND_HALF_EVEN)
+        quote = round_half_even(need, min(instrument.cost_decimals, 2))
     if base is None:
-        base = (need / price).quantize(quantum(instrument.volume_decimals), ROUND_HALF_EVEN)
+        base = round_half_even(need / price, instrument.volume_decimals)
     return quote, base
-
-
-def synthetic_market(plan: VenuePlan) -> SyntheticMarket:
-    """The seeded market of a plan."""
-    return SyntheticMarket(
-        plan.seed,
-        plan.start_units,
-        plan.instrument.price_decimals,
-        plan.volatility,
-        plan.trend,
-        plan.poll_interval_seconds,
-        candles=plan.candles,
-    )
-
-
-def make_venue(plan: VenuePlan, market: Market | None = None) -> SimulatedExchange:
-    """A fresh venue on ``market``, by default the plan's synthetic one."""
-    instrument = plan.instrument
-    return SimulatedExchange(
-        instrument,
-        market or synthetic_market(plan),
-        plan.maker_fee_pct,
-        "base" if plan.fee_asset == "base" else "quote",
-        {instrument.quote: plan.quote_balance, instrument.base: plan.base_balance},
-        plan.open_orders_limit,
-        KEEP_DONE_ORDERS,
-    )
-
-
-def venue_state(plan: VenuePlan, venue: SimulatedExchange) -> dict[str, Any]:
-    """Plan and state, JSON-able."""
-    return {"plan": msgspec.to_builtins(plan), "state": venue.state()}
-
-
-def load_venue(
-    saved: dict[str, Any], market: Market | None = None
-) -> tuple[VenuePlan, SimulatedExchange]:
-    """The venue that ``venue_state`` described."""
-    plan = msgspec.convert(saved["plan"], VenuePlan)
-    venue = make_venue(plan, market)
-    venue.restore(saved["state"])
-    return plan, venue
-
-
-def venue_fees(plan: VenuePlan) -> Fees:
-    """The fees such a venue charges."""
-    return Fees(plan.maker_fee_pct, plan.maker_fee_pct, f"simulated {plain(plan.maker_fee_pct)} %")

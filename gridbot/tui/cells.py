@@ -5,9 +5,9 @@ Everything drawn passes ``fit``, so that no row is ever longer than its room. On
 one cell are used; with ``ascii`` glyphs they are translated where strips are made.
 """
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import zip_longest
 from time import gmtime, strftime
 
 from gridbot.core.numbers import ZERO
@@ -17,6 +17,7 @@ Line = list[Run]
 Piece = tuple[int, str, str]  # rank (the highest is dropped first), text, style
 
 GLYPHS = "●◆▲■○✓»│─┌┐└┘▓░↑↓…·"
+_UNSAFE = re.compile(f"[^ -~{GLYPHS}]")
 TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.")
 
 
@@ -47,9 +48,7 @@ def whole(line: Line, width: int) -> Line:
 
 def clean(text: str) -> str:
     """Text from outside made safe: what is not one plain cell becomes a question mark."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(one if one in GLYPHS or " " <= one <= "~" else "?" for one in text)
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub("?", text)
 
 
 def cell(text: str, width: int, right: bool = False) -> str:
@@ -63,17 +62,9 @@ def spread(left: Sequence[Piece], right: Sequence[Piece], width: int) -> Line:
     pieces = [*left, *right]
     while len(pieces) > 1 and sum(len(text) for _, text, _ in pieces) > width:
         pieces.remove(max(pieces, key=lambda piece: piece[0]))
-    kept_left = [(text, style) for rank, text, style in left if (rank, text, style) in pieces]
-    kept_right = [(text, style) for rank, text, style in right if (rank, text, style) in pieces]
-    gap = max(width - length([*kept_left, *kept_right]), 0)
-    return fit([*kept_left, (" " * gap, ""), *kept_right], width)
-
-
-def side_by_side(left: Sequence[Line], right: Sequence[Line], cells: int) -> list[Line]:
-    """Two stacks of lines beside each other, the left one ``cells`` wide."""
-    empty: Line = []
-    pairs = zip_longest(left, right, fillvalue=empty)
-    return [[*fit(whole(one, cells), cells), *other] for one, other in pairs]
+    kept = [[piece[1:] for piece in side if piece in pieces] for side in (left, right)]
+    gap = max(width - sum(map(length, kept)), 0)
+    return fit([*kept[0], (" " * gap, ""), *kept[1]], width)
 
 
 def window(first: int, chosen: int, room: int, count: int) -> int:
@@ -96,18 +87,21 @@ def tone(value: Decimal) -> str:
     return "good" if value > 0 else "bad" if value < 0 else "dim"
 
 
-def percent(part: Decimal, base: Decimal) -> str:
-    """``part`` as a signed percentage of ``base``."""
-    return f"{part / base * 100:+.2f}%" if base else "-"
+def amount(value: Decimal, width: int = 8) -> Run:
+    """``money`` in its tone."""
+    return money(value, width), tone(value)
+
+
+def dim(line: Line) -> Line:
+    """The line without life."""
+    return [(text, "dim") for text, _ in line]
 
 
 def span(seconds: float) -> str:
     """A duration in at most five characters: 9s, 12m, 1h05, 3d04."""
     whole = max(int(seconds), 0)
-    if whole < 60:
-        return f"{whole}s"
     if whole < 3600:
-        return f"{whole // 60}m"
+        return f"{whole}s" if whole < 60 else f"{whole // 60}m"
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02}"
     return f"{whole // 86400}d{whole % 86400 // 3600:02}" if whole < 864e4 else f"{whole // 86400}d"
@@ -116,9 +110,3 @@ def span(seconds: float) -> str:
 def clock(at: float, short: bool = False) -> str:
     """An epoch time as UTC time of day."""
     return strftime("%H:%M" if short else "%H:%M:%S", gmtime(at))
-
-
-def gauge(part: float, cells: int) -> str:
-    """A bar filled by the share ``part``."""
-    filled = round(max(0.0, min(part, 1.0)) * cells)
-    return "▓" * filled + "░" * (cells - filled)

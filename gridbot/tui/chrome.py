@@ -2,7 +2,7 @@
 
 from gridbot.engine.actions import table
 from gridbot.engine.status import Status
-from gridbot.tui.cells import Line, Piece, cell, clock, gauge, money, span, spread, tone
+from gridbot.tui.cells import Line, Piece, amount, cell, clock, money, span, spread, tone
 from gridbot.tui.view import View
 
 LAMPS = {
@@ -13,12 +13,7 @@ ALARM_LAMPS = {"PAUSED": "▲", "DRAINING": "◆", "CAPACITY": "◆", "UNKNOWN":
 BAND_STYLES = {"normal": "good", "caution": "warn", "stop": "warn"}
 ARROWS = {1: ("↑", "good"), -1: ("↓", "bad"), 0: ("·", "dim")}
 OLD_PRICE_SECONDS = 10
-
-
-def price_text(status: Status) -> str:
-    """The mid price with the pair's decimals."""
-    mid = status.price.mid
-    return "-" if mid is None else f"{mid:.{max(status.pair.price_decimals, 0)}f}"
+GAUGE_CELLS = 10
 
 
 def badge(mode: str) -> Piece:
@@ -30,26 +25,25 @@ def header(view: View, width: int) -> list[Line]:
     """Two rows: what is traded and how it goes; drift, capacity, slots."""
     status = view.live
     if status is None:
-        waited = f"waiting for the first snapshot, {span(view.now - view.began_at)}"
         mode = badge(view.settings.run.mode)
-        return [spread([(0, " gridbot  ", "title"), mode], [(1, waited + " ", "dim")], width), []]
+        waited = (1, view.waited + " ", "dim")
+        return [spread([(0, " gridbot  ", "title"), mode], [waited], width), []]
     return [_first_row(view, status, width), _second_row(view, status, width)]
 
 
 def _first_row(view: View, status: Status, width: int) -> Line:
     lamp, style = LAMPS[view.state]
     arrow, arrow_style = ARROWS[view.direction]
+    mid, decimals = status.price.mid, max(status.pair.price_decimals, 0)
+    price = "-" if mid is None else f"{mid:.{decimals}f}"
     old = status.price.stale or view.price_age_seconds > OLD_PRICE_SECONDS
     net = status.profit.realised + status.profit.write_offs
     left = [
-        (8, " gridbot ", "title"),
-        (1, f" {status.pair.name} ", "title"),
-        (1, f" {price_text(status)} ", "text"),
-        (5, f"{arrow} ", arrow_style),
+        (8, " gridbot ", "title"), (1, f" {status.pair.name} ", "title"),
+        (1, f" {price} ", "text"), (5, f"{arrow} ", arrow_style),
         (4, f" age {span(view.price_age_seconds)} ", "warn" if old else "dim"),
-        (0, f" {lamp} {view.state.upper()} ", style),
-        badge(status.mode),
-    ]
+        (0, f" {lamp} {view.state.upper()} ", style), badge(status.mode),
+    ]  # fmt: skip
     right = [
         (2, f" P&L {money(net, 10)} ", tone(net)),
         (6, f" fees {money(status.profit.fees).lstrip('+')} ", "dim"),
@@ -62,28 +56,25 @@ def _first_row(view: View, status: Status, width: int) -> Line:
 def _second_row(view: View, status: Status, width: int) -> Line:
     bank = status.capacity
     sticky = sum(slot.kind == "sticky" for slot in status.slots)
-    share = bank.used / bank.cap if bank.cap else 0.0
-    drift, drift_style = _drift(status)
     cycle = len(status.slots) - sticky
+    share = bank.used / bank.cap if bank.cap else 0.0
+    drift, drift_style = "● 0", "good"
+    for asset, balance in status.balances.items():
+        if balance.drift:
+            small = abs(balance.drift) * 100 < abs(balance.ledger)
+            lamp, drift_style = ("▲", "warn") if small else ("■", "bad")
+            drift = f"{lamp} {balance.drift:+} {asset}"
+            break
+    filled = round(max(0.0, min(share, 1.0)) * GAUGE_CELLS)
     left = [(2, f" S {sticky}", "accent"), (2, " + ", "dim"), (2, f"C {cycle}", "cycle")]
     right = [
         (3, f" drift {drift} ", drift_style),
         (1, f" cap {bank.used}/{bank.cap} {share:4.0%} ", "text"),
-        (4, gauge(share, 10), BAND_STYLES[bank.band]),
+        (4, "▓" * filled + "░" * (GAUGE_CELLS - filled), BAND_STYLES[bank.band]),
         (1, f" {bank.band.upper()} ", BAND_STYLES[bank.band]),
         (5, f" speed x{status.engine.speed:g} " if status.mode == "sim" else "", "dim"),
     ]
     return spread(left, right, width)
-
-
-def _drift(status: Status) -> tuple[str, str]:
-    """The unexplained difference: exact, under 1 %, or more."""
-    for asset, balance in status.balances.items():
-        if balance.drift:
-            small = abs(balance.drift) * 100 < abs(balance.ledger)
-            lamp, style = ("▲", "warn") if small else ("■", "bad")
-            return f"{lamp} {balance.drift:+} {asset}", style
-    return "● 0", "good"
 
 
 def capacity(view: View, width: int) -> Line:
@@ -139,7 +130,7 @@ def footer(view: View, mode: str, note: str, width: int) -> Line:
         texts = {"COMMAND": "Tab completes  Up history  Enter runs  Esc leaves"}
         hint = texts.get(mode, f"body held {span(held)}, header live")
         return spread([*head, (2, f" {hint}", "dim")], right, width)
-    for i, row in enumerate(row for row in table() if row.hint and acts(row.when, view)):
+    for i, row in enumerate(row for row in table() if row.hint and view.acts(row.when)):
         rank = 1 if row.hint in ("command", "help") else 3 + i
         head.append((rank, f" {row.keys[0].replace(' ', '')} {row.hint} ", "dim"))
     if view.slots:
@@ -147,28 +138,14 @@ def footer(view: View, mode: str, note: str, width: int) -> Line:
     return spread(head, right, width)
 
 
-def acts(when: str, view: View) -> bool:
-    """Whether an action tied to a state makes sense now."""
-    slot, state = view.slot, "" if view.live is None else view.live.engine.state
-    parked = slot is not None and bool(slot.paused or slot.quarantined)
-    return {
-        "": True,
-        "running": state in ("", "running"),
-        "stopped": state not in ("", "running"),
-        "slot_running": slot is not None and not parked,
-        "slot_paused": parked,
-    }[when]
-
-
 def summary(view: View, width: int) -> list[Line]:
     """All that fits on a terminal too small for a table."""
     rows = [*header(view, width), alarm(view, width)]
     if view.live is not None:
         profit, (lamp, style) = view.live.profit, LAMPS[view.state]
-        net, still_open = profit.realised + profit.write_offs, profit.unrealised
         rows += [
             [(f" {lamp} {view.state} ", style), badge(view.live.mode)[1:]],
-            [(" P&L ", "dim"), (money(net), tone(net))],
-            [(" open ", "dim"), (money(still_open), tone(still_open))],
+            [(" P&L ", "dim"), amount(profit.realised + profit.write_offs)],
+            [(" open ", "dim"), amount(profit.unrealised)],
         ]
     return [*rows, [(" the table needs 60x18", "dim")]]

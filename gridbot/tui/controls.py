@@ -9,20 +9,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from gridbot import __version__
+from gridbot.core.records import Ack
 from gridbot.core.settings import Settings
 from gridbot.engine.actions import Action, CommandError, default_args, key_map, parse
 from gridbot.engine.client import EngineClient
 from gridbot.tui.cells import Line, clock
-from gridbot.tui.chrome import acts
 from gridbot.tui.command_line import CommandLine
-from gridbot.tui.dialogs import (
-    Question,
-    Reader,
-    Toasts,
-    help_rows,
-    question_for,
-    question_of_engine,
-)
+from gridbot.tui.dialogs import Question, Reader, Toasts, help_rows, question_for
 from gridbot.tui.keys import Chords, Press
 from gridbot.tui.sending import Sender
 from gridbot.tui.view import View
@@ -52,10 +46,10 @@ class Controls:
         self.reader: Reader | None = None
         self.commanding = False
         self.leaving = False
+        self.redrawing = False  # the deck paints every cell again, and takes it back
         self.pane: bool | None = None  # None: as the width suggests
         self.pane_shown = False  # these two are told by the deck
         self.page_rows = 10
-        self._event_id = 0
         self._ledger_of: tuple[int, int] | None = None
         self._refreshed_at = 0.0
         self._acted: tuple[str, float] = ("", 0.0)
@@ -78,23 +72,26 @@ class Controls:
         return self.line.error if self.commanding else self.chords.pending
 
     def note(self, text: str, severity: str, replaces: str = "") -> None:
-        """A toast that is also kept among the messages."""
-        self.toasts.add(text, severity, self.now(), replaces)
-        self.messages.append(f"{clock(self.now())}  {text}")
+        """A toast that is also kept among the messages; none without a text."""
+        if text:
+            self.toasts.add(text, severity, self.now(), replaces)
+            self._keep(self.now(), text)
+
+    def _keep(self, at: float, text: str) -> None:
+        self.messages.append(f"{clock(at)}  {text}")
 
     # --- the clock ----------------------------------------------------------------------
 
     def tick(self) -> None:
         """Look at the engine and the clock."""
         now, view = self.now(), self.view
-        self._tell_gone(view.take(self.client.status(), now))
+        self.note(view.take(self.client.status(), now), "warn")
         if self.question is not None and view.live is not None and self.question.outdated(view):
             self.question = None
             self.note(OUTDATED, "warn")
-        for event in self.client.events(self._event_id):
-            self._event_id = max(self._event_id, event.id)
+        for event in self.client.events(view.last_event.id if view.last_event else 0):
             view.last_event = event
-            self.messages.append(f"{clock(event.at)}  {event.text}")
+            self._keep(event.at, event.text)
         self.sender.check(now)
         self.toasts.expire(now)
         self.chords.expire(now)
@@ -102,16 +99,12 @@ class Controls:
 
     def settle(self) -> None:
         """Hold the body while something is open over it; read the ledger of a new picture."""
-        self._tell_gone(self.view.hold(self.mode != "NORMAL"))
+        self.note(self.view.hold(self.mode != "NORMAL"), "warn")
         slot, body = self.view.slot, self.view.body
         if slot is not None and body is not None and self.pane_shown:
             if self._ledger_of != (slot.id, body.seq):
                 self.view.ledger = self.client.ledger(slot.id, LEDGER_ROWS)
             self._ledger_of = (slot.id, body.seq)
-
-    def _tell_gone(self, text: str) -> None:
-        if text:
-            self.note(text, "warn")
 
     # --- keys ---------------------------------------------------------------------------
 
@@ -152,26 +145,20 @@ class Controls:
             self._before_digits = view.selected if press.fresh else self._before_digits
             view.select(press.number or 0)
             return
-        row = next((one for one in press.actions if acts(one.when, view)), None)
+        row = next((one for one in press.actions if view.acts(one.when)), None)
         if row is None:
             self.note(NO_SLOTS_HINT, "warn")
             return
         if press.number is not None and row.counts:
             view.select(self._before_digits or 0)
-        if self._repeated(row):
+        (last, at), self._acted = self._acted, (row.id, self.now())
+        if row.engine and last == row.id and 0 <= self.now() - at < REPEAT_SECONDS:
             return
         try:
-            args = default_args(row, view.scene)
-            self._start(
-                row, {**args, "count": press.number} if row.counts and press.number else args
-            )
+            count = {"count": press.number} if row.counts and press.number else {}
+            self._start(row, {**default_args(row, view.scene), **count})
         except CommandError as error:
             self.note(str(error), "bad")
-
-    def _repeated(self, row: Action) -> bool:
-        """Whether a held key is repeating something that should happen once."""
-        (last, at), self._acted = self._acted, (row.id, self.now())
-        return bool(row.engine) and last == row.id and 0 <= self.now() - at < REPEAT_SECONDS
 
     def _start(self, row: Action, args: dict[str, Any]) -> None:
         """Ask first if it must be asked, else do it."""
@@ -201,24 +188,24 @@ class Controls:
             command = parse(text, self.view.scene)
         except CommandError as error:
             self.line.error = str(error)
-            self.messages.append(f"{clock(self.now())}  :{text}  {error}")
+            self._keep(self.now(), f":{text}  {error}")
             return
         self.commanding = False
         self._typed = (text, self._presses)
         self._start(command.action, command.args)
 
-    def _answered(self, row: Action, args: dict[str, Any], ok: bool, code: str, text: str) -> None:
+    def _answered(self, row: Action, args: dict[str, Any], ack: Ack) -> None:
         """The engine's answer: a question, or a refusal that brings the command back.
 
         The bar opens again only if nothing was pressed since, so that no key lands in it unseen.
         """
-        if code == "confirm":
-            self.question = question_of_engine(row, args, text, self.view)
+        if ack.code == "confirm":
+            self.question = question_for(row, args, self.view, ack.message)
             return
         (typed, presses), self._typed = self._typed, ("", 0)
-        if not ok and typed and presses == self._presses and self.mode == "NORMAL":
+        if not ack.ok and typed and presses == self._presses and self.mode == "NORMAL":
             self.commanding = True
-            self.line.open(typed, f"{code}: {text}" if code else text)
+            self.line.open(typed, f"{ack.code}: {ack.message}")
 
     # --- what the screen does itself ------------------------------------------------------
 
@@ -253,8 +240,6 @@ class Controls:
         self.reader = Reader("MESSAGES", rows or [[(" nothing yet", "dim")]], at_end=True)
 
     def _do_version(self) -> None:
-        from gridbot import __version__
-
         self.note(f"gridbot {__version__}", "info")
 
     def _do_refresh(self) -> None:
@@ -277,3 +262,6 @@ class Controls:
 
     def _do_leave(self) -> None:
         self.leaving = True
+
+    def _do_redraw(self) -> None:
+        self.redrawing = True

@@ -6,11 +6,12 @@ that a key meant for the deck cannot answer it.
 
 from collections.abc import Sequence
 from decimal import Decimal
+from textwrap import wrap
 from typing import Any
 
 from gridbot.core.numbers import HUNDRED
 from gridbot.engine.actions import Action, table
-from gridbot.engine.status import SlotStatus, Status
+from gridbot.engine.status import Status
 from gridbot.tui.cells import Line, fit, length, money, window
 from gridbot.tui.view import View
 
@@ -36,7 +37,6 @@ class Question:
         self.word = status.pair.name if self.level == "typed" else ""
         self.typed = ""
         self.error = ""
-        self.slot = args.get("slot")
         self.opened_at = view.now
 
     def key(self, name: str, now: float) -> bool | None:
@@ -61,33 +61,31 @@ class Question:
         assert status is not None
         halted = status.engine.state == "halted" and self.row.id != "bot.resume"
         slots = {slot.id for slot in status.slots}
-        return halted or (self.slot is not None and self.slot not in slots)
+        return halted or not {self.args.get("slot")} <= {None, *slots}
 
     def draw(self, width: int) -> list[Line]:
         """The dialog's box."""
-        low = self.level == "low"
         rows: list[Line] = [[], *_wrap(self.text, width - 6, "title"), []]
         rows += [row for one in self.lines for row in _wrap(one, width - 6, "text")] + [[]]
         if self.word:
             rows += [[("  type ", "dim"), (self.word, "title"), (": ", "dim"), (self.typed, "text"),
                       ("▓", "accent")], [(f"  {self.error}", "bad")]]  # fmt: skip
-        yes, no = ("y", "n") if low else ("Enter", "Esc")
+        yes, no = ("y", "n") if self.level == "low" else ("Enter", "Esc")
         rows += [[(f"  {yes}  {self.row.yes}", "accent"), (f"     {no}  {self.row.no}", "text")]]
         return box("CONFIRM", [*rows, []], width)
 
 
-def question_for(row: Action, args: dict[str, Any], view: View) -> Question | None:
-    """The question an act must pass first, or None."""
+def question_for(
+    row: Action, args: dict[str, Any], view: View, reason: str = ""
+) -> Question | None:
+    """The question an act must pass first, or None; the engine's own is about its ``reason``."""
     status = view.live
+    if reason:
+        return Question(row, {**args, "force": True}, [reason, ""], view)
     if row.confirm == "none" or status is None or not _risky(row, args, status):
         return None
     words = _words(args, status)
     return Question(row, args, [line.format_map(words) for line in row.detail], view)
-
-
-def question_of_engine(row: Action, args: dict[str, Any], text: str, view: View) -> Question:
-    """The engine wants to be told twice, for the reason in ``text``."""
-    return Question(row, {**args, "force": True}, [text, ""], view)
 
 
 def _risky(row: Action, args: dict[str, Any], status: Status) -> bool:
@@ -106,28 +104,20 @@ def _words(args: dict[str, Any], status: Status) -> dict[str, object]:
         "quote": status.pair.quote, "count": 1, "kind": "default",
         "entry_pct": settings.entry_pct, "profit_pct": settings.profit_pct, **args,
     }  # fmt: skip
-    slot = next((one for one in status.slots if one.id == args.get("slot")), None)
-    return words | ({} if slot is None else _slot_words(slot))
-
-
-def _slot_words(slot: SlotStatus) -> dict[str, object]:
-    return {
-        "slot": f"{slot.id} {slot.alias}".strip() + f" [{slot.kind[:1].upper()}]",
-        "slot_orders": len(slot.orders),
-        "slot_recoveries": len(slot.recoveries),
-        "slot_unrealised": money(slot.unrealised),
-        "slot_realised": money(slot.realised),
-        "slot_trips": slot.round_trips,
-    }
+    for slot in status.slots:
+        if slot.id == args.get("slot"):
+            words |= {
+                "slot": f"{slot.id} {slot.alias}".strip() + f" [{slot.kind[:1].upper()}]",
+                "slot_orders": len(slot.orders), "slot_recoveries": len(slot.recoveries),
+                "slot_unrealised": money(slot.unrealised), "slot_realised": money(slot.realised),
+                "slot_trips": slot.round_trips,
+            }  # fmt: skip
+    return words
 
 
 def _wrap(text: str, width: int, style: str) -> list[Line]:
-    rows = []
-    while len(text) > width:
-        cut = text.rfind(" ", 0, width + 1)
-        rows.append(text[: cut if cut > 0 else width])
-        text = text[len(rows[-1]) :].lstrip()
-    return [[(f"  {row}", style)] for row in [*rows, text]]
+    rows = wrap(text, max(width, 1), break_on_hyphens=False) or [""]
+    return [[(f"  {row}", style)] for row in rows]
 
 
 def box(title: str, rows: Sequence[Line], width: int, style: str = "accent") -> list[Line]:
@@ -196,14 +186,17 @@ class Reader:
 
 def help_rows() -> list[Line]:
     """Keys, commands and signs, from the action table."""
-    titles = {"move": "MOVE", "bot": "BOT", "slots": "SLOTS", "app": "SCREEN"}
     rows: list[Line] = []
-    for group, title in titles.items():
+    titles = (("move", "MOVE"), ("bot", "BOT"), ("slots", "SLOTS"), ("app", "SCREEN"))
+    for group, title in titles:
         rows += [[], [(f"  {title}", "title")]]
-        for row in (one for one in table() if one.group == group):
-            keys = " ".join(key.replace(" ", "") for key in row.keys)
-            usage = f":{row.usage}" if row.verbs else ""
-            rows.append([(f"  {keys:<12}", "accent"), (f"{usage:<28}", "text"), (row.label, "dim")])
+        for row in table():
+            if row.group == group:
+                keys = " ".join(key.replace(" ", "") for key in row.keys)
+                usage = f":{row.usage}" if row.verbs else ""
+                rows += [
+                    [(f"  {keys:<12}", "accent"), (f"{usage:<28}", "text"), (row.label, "dim")]
+                ]
     rows += [
         [],
         [("  SIGNS", "title")],

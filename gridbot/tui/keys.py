@@ -55,9 +55,9 @@ class Chords:
             return Press((), int(self._digits), fresh)
         keys = (*self._keys, key)
         if keys in self._table:
-            count = int(self._digits) if self._digits else None
+            press = Press(self._table[keys], int(self._digits) if self._digits else None)
             self.drop()
-            return Press(self._table[keys], count)
+            return press
         if any(one[: len(keys)] == keys for one in self._table):
             self._keys = keys
             return None

@@ -4,6 +4,7 @@
 that differ (whole rows: a narrower region would make Textual repaint from the left edge anyway).
 """
 
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from gridbot.tui.cells import TO_ASCII, Line, fit
+from gridbot.tui.cells import TO_ASCII, Line, fit, length
 
 Source = Callable[[int, int], list[Line]]
 
@@ -22,31 +23,25 @@ class Palette:
     """Styles by the words of a theme; made once, then looked up."""
 
     def __init__(self, theme: str, ascii_only: bool) -> None:
-        import tomllib
-
-        path = Path(__file__).with_name("themes.toml")
-        themes = tomllib.loads(path.read_text(encoding="utf-8"))
+        themes = tomllib.loads(Path(__file__).with_name("themes.toml").read_text(encoding="utf-8"))
         self._words = themes.get(theme) or themes["factory-dark"]
         self._styles: dict[str, Style] = {}
         self._ascii = ascii_only
 
     def style(self, words: str) -> Style:
         """The style several words make together, on the theme's ground."""
-        style = self._styles.get(words)
-        if style is None:
-            style = Style.parse(self._words["text"])
-            for word in words.split():
-                style += Style.parse(self._words.get(word, ""))
-            self._styles[words] = style
-        return style
+        if words not in self._styles:
+            parts = ["text", *words.split()]
+            self._styles[words] = Style.combine(
+                Style.parse(self._words.get(one, "")) for one in parts
+            )
+        return self._styles[words]
 
     def strip(self, line: Line, width: int) -> Strip:
         """A line as Textual wants it, exactly ``width`` cells."""
         table = TO_ASCII if self._ascii else {}
-        return Strip(
-            [Segment(text.translate(table), self.style(words)) for text, words in fit(line, width)],
-            width,
-        )
+        runs = ((text.translate(table), self.style(words)) for text, words in fit(line, width))
+        return Strip([Segment(*run) for run in runs], width)
 
 
 class Lines(Widget):
@@ -54,8 +49,8 @@ class Lines(Widget):
 
     can_focus = False
 
-    def __init__(self, source: Source, palette: Palette, widget_id: str) -> None:
-        super().__init__(id=widget_id)
+    def __init__(self, palette: Palette, name: str, source: Source = lambda w, h: []) -> None:
+        super().__init__(id=name)
         self._source = source
         self._palette = palette
         self._lines: list[Line] = []
@@ -94,12 +89,12 @@ class Lines(Widget):
 class Overlay(Lines):
     """Lines floating over the deck, as large as what they show."""
 
-    def place(self, lines: list[Line], x: int, y: int, width: int) -> None:
+    def place(self, lines: list[Line], x: int, y: int) -> None:
         """Show ``lines`` with the upper left corner at x, y; nothing hides it."""
         self.display = bool(lines)
         if not lines:
             return
         self._source = lambda _width, _height: list(lines)
-        self.styles.width, self.styles.height = width, len(lines)
+        self.styles.width, self.styles.height = length(lines[0]), len(lines)
         self.styles.offset = (x, y)
         self.draw()

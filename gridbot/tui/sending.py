@@ -12,7 +12,7 @@ PATIENCE_SECONDS = 5.0
 NO_ANSWER = "no answer after 5s; the command may still run, see :messages"
 
 Note = Callable[[str, str, str], None]  # text, severity, the notice it replaces
-Answered = Callable[[Action, dict[str, Any], bool, str, str], None]
+Answered = Callable[[Action, dict[str, Any], Ack], None]
 
 
 class Sent(NamedTuple):
@@ -22,8 +22,7 @@ class Sent(NamedTuple):
     args: dict[str, Any]
     future: "Future[Ack]"
     at: float
-    notice: str
-    patient: bool = True
+    notice: str  # what stands on the screen about it
 
 
 class Sender:
@@ -38,7 +37,7 @@ class Sender:
     @property
     def waiting(self) -> bool:
         """Whether an answer may come any moment."""
-        return any(one.patient for one in self._sent)
+        return any(one.notice != NO_ANSWER for one in self._sent)
 
     @property
     def answered(self) -> bool:
@@ -58,18 +57,18 @@ class Sender:
         for one in waiting:
             if one.future.done():
                 self._report(one, one.future.result())
-            elif one.patient and now - one.at > PATIENCE_SECONDS:
+                continue
+            if one.notice != NO_ANSWER and now - one.at > PATIENCE_SECONDS:
                 self._note(NO_ANSWER, "bad", one.notice)
-                self._sent.append(one._replace(patient=False, notice=NO_ANSWER))
-            else:
-                self._sent.append(one)
+                one = one._replace(notice=NO_ANSWER)
+            self._sent.append(one)
 
     def _report(self, sent: Sent, ack: Ack) -> None:
         if ack.ok:
-            self._note(f"ok: {ack.message}", "good", sent.notice)
-        elif ack.code != "confirm":
-            code = f"{ack.code} " if ack.code else ""
-            self._note(f"refused: {code}{ack.message}", "bad", sent.notice)
+            severity, text = "good", f"ok: {ack.message}"
+        elif ack.code == "confirm":
+            severity, text = "info", "the engine asks first"
         else:
-            self._note("the engine asks first", "info", sent.notice)
-        self._on_answer(sent.row, sent.args, ack.ok, ack.code, ack.message)
+            severity, text = "bad", f"refused: {ack.code} {ack.message}"
+        self._note(text, severity, sent.notice)
+        self._on_answer(sent.row, sent.args, ack)

@@ -1,71 +1,64 @@
 """The slots table: one line per slot, columns dropped from the least needed when room is short."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import NamedTuple
 
 from gridbot.core.numbers import ZERO
 from gridbot.engine.status import SlotStatus, WaitingStatus
-from gridbot.tui.cells import Line, Run, cell, clock, fit, length, money, span, tone, window
+from gridbot.tui.cells import Line, Run, amount, cell, clock, dim, fit, length, span, window
 from gridbot.tui.view import View
 
 STATUS_CELLS_MIN = 12
 TOTAL_ROWS_MIN = 9  # below this height every line is needed for slots
 NO_SLOTS = "no slots yet: + adds one, :add cycle for the other kind"
+KINDS = {"sticky": ("S", "accent"), "cycle": ("C", "cycle")}
 
 
 class Column(NamedTuple):
-    """``rank``: the highest go first when the table is narrow."""
+    """``rank``: the highest go first when the table is narrow. ``total`` is drawn under it."""
 
     title: str
     width: int
     rank: int
     right: bool
     draw: Callable[[SlotStatus, View], Run]
+    total: Callable[[tuple[SlotStatus, ...]], Run] = lambda slots: ("", "")
 
 
-def _kind(slot: SlotStatus, view: View) -> Run:
-    return (slot.kind[:1].upper(), "accent" if slot.kind == "sticky" else "cycle")
-
-
-def _last(slot: SlotStatus, view: View) -> Run:
-    return (span(view.engine_now - slot.last_fill_at) if slot.last_fill_at else "-", "dim")
+def _count(what: Callable[[SlotStatus], int]) -> Callable[[tuple[SlotStatus, ...]], Run]:
+    return lambda slots: (str(sum(map(what, slots))), "text")
 
 
 COLUMNS = (
     Column("ID", 3, 0, True, lambda slot, view: (str(slot.id), "title")),
-    Column("ALIAS", 8, 3, False, lambda slot, view: (slot.alias, "text")),
-    Column("K", 1, 1, False, _kind),
+    Column("ALIAS", 8, 3, False, lambda slot, view: (slot.alias, "text"),
+           lambda slots: ("total", "dim")),
+    Column("K", 1, 1, False, lambda slot, view: KINDS[slot.kind]),
     Column("PH", 3, 1, False, lambda slot, view: (slot.phase, slot.phase)),
-    Column("PROFIT", 7, 2, True, lambda slot, view: _amount(slot.realised + slot.write_offs)),
-    Column("UNREAL", 7, 5, True, lambda slot, view: _amount(slot.unrealised)),
-    Column("CYC", 4, 6, True, lambda slot, view: (str(slot.round_trips), "text")),
-    Column("ORD", 3, 4, True, lambda slot, view: (str(len(slot.orders)), "text")),
-    Column("REC", 3, 7, True, lambda slot, view: (str(len(slot.recoveries) or "·"), "text")),
-    Column("LAST", 5, 8, True, _last),
-)
-
-
-def _amount(value: Decimal) -> Run:
-    return (money(value, 7), tone(value))
-
-
-def columns_for(width: int) -> list[Column]:
-    """The columns that leave the status enough room."""
-    kept = list(COLUMNS)
-    while len(kept) > 2 and 2 + sum(one.width + 1 for one in kept) + STATUS_CELLS_MIN > width:
-        kept.remove(max(kept, key=lambda one: one.rank))
-    return kept
+    Column("PROFIT", 7, 2, True, lambda slot, view: amount(slot.realised + slot.write_offs, 7),
+           lambda slots: amount(sum((one.realised + one.write_offs for one in slots), ZERO), 7)),
+    Column("UNREAL", 7, 5, True, lambda slot, view: amount(slot.unrealised, 7),
+           lambda slots: amount(sum((one.unrealised for one in slots), ZERO), 7)),
+    Column("CYC", 4, 6, True, lambda slot, view: (str(slot.round_trips), "text"),
+           _count(lambda slot: slot.round_trips)),
+    Column("ORD", 3, 4, True, lambda slot, view: (str(len(slot.orders)), "text"),
+           _count(lambda slot: len(slot.orders))),
+    Column("REC", 3, 7, True, lambda slot, view: (str(len(slot.recoveries) or "·"), "text"),
+           _count(lambda slot: len(slot.recoveries))),
+    Column("LAST", 5, 8, True, lambda slot, view: (
+        span(view.engine_now - slot.last_fill_at) if slot.last_fill_at else "-", "dim")),
+)  # fmt: skip
 
 
 def slots_table(view: View, width: int, height: int) -> list[Line]:
     """The whole widget: titles, the visible slots, totals where there is room."""
-    columns = columns_for(width)
+    columns = list(COLUMNS)
+    while len(columns) > 2 and 2 + sum(one.width + 1 for one in columns) + STATUS_CELLS_MIN > width:
+        columns.remove(max(columns, key=lambda one: one.rank))
     titles = " ".join(cell(one.title, one.width, one.right) for one in columns)
     rows: list[Line] = [fit([("  " + titles + " STATUS", "dim bar")], width)]
     if view.body is None:
-        waited = span(view.now - view.began_at)
-        return [*rows, [], [(f"  waiting for the first snapshot, {waited}", "dim")]]
+        return [*rows, [], [(f"  {view.waited}", "dim")]]
     if not view.slots:
         return [*rows, [], [("  " + NO_SLOTS, "text")]]
     total = height >= TOTAL_ROWS_MIN
@@ -75,24 +68,28 @@ def slots_table(view: View, width: int, height: int) -> list[Line]:
     rows += [_slot_row(view, slot, columns, width, dimmed) for slot in shown]
     if total:
         rows += [[]] * (room + 1 - len(rows))
-        rows += [fit([("─" * width, "dim")], width), _total_row(view, columns, width)]
+        sums = _cells(columns, [one.total(view.slots) for one in columns])
+        rows += [fit([("─" * width, "dim")], width), fit([("  ", ""), *sums], width)]
     return rows
+
+
+def _cells(columns: list[Column], runs: list[Run]) -> Line:
+    row: Line = []
+    for one, (text, style) in zip(columns, runs, strict=True):
+        row += [(cell(text, one.width, one.right), style), (" ", "")]
+    return row
 
 
 def _slot_row(
     view: View, slot: SlotStatus, columns: list[Column], width: int, dimmed: bool
 ) -> Line:
     chosen = slot.id == view.selected
-    row: Line = [("» " if chosen else "  ", "accent")]
-    for one in columns:
-        text, style = one.draw(slot, view)
-        row += [(cell(text, one.width, one.right), style), (" ", "")]
+    row = [("» " if chosen else "  ", "accent")]
+    row += _cells(columns, [one.draw(slot, view) for one in columns])
     lamp, style, text = condition(slot)
     text = cell(text, max(width - length(row) - 2, 0))
     row += [(f"{lamp} ", style), (text, "text" if style == "good" else style)]
-    if dimmed:
-        row = [(text, "dim") for text, _ in row]
-    row = fit(row, width)
+    row = fit(dim(row) if dimmed else row, width)
     return [(text, f"{style} select") for text, style in row] if chosen else row
 
 
@@ -102,11 +99,11 @@ def condition(slot: SlotStatus) -> tuple[str, str, str]:
         return "■", "bad", f"quarantined: {slot.quarantined}"
     if slot.paused:
         return "▲", "warn", "paused"
-    unknown = next((order for order in slot.orders if order.state == "unknown"), None)
-    if unknown is not None:
-        return "▲", "warn", f"{unknown.trade} outcome unknown"
+    for order in slot.orders:
+        if order.state == "unknown":
+            return "▲", "warn", f"{order.trade} outcome unknown"
     if slot.waiting:
-        return "◆", "warn", "; ".join(waiting_text(one) for one in slot.waiting)
+        return "◆", "warn", "; ".join(map(waiting_text, slot.waiting))
     if not slot.orders:
         return "○", "dim", "no orders"
     due = "" if slot.deadline_at is None else f", due {clock(slot.deadline_at, short=True)}"
@@ -117,20 +114,3 @@ def waiting_text(wait: WaitingStatus) -> str:
     """Why one trade of a slot waits, and until when."""
     until = "" if wait.until is None else f" until {clock(wait.until)}"
     return f"{wait.trade} {wait.reason}{': ' if wait.text else ''}{wait.text}{until}"
-
-
-def _total_row(view: View, columns: list[Column], width: int) -> Line:
-    slots = view.slots
-    sums: dict[str, Run] = {
-        "ALIAS": ("total", "dim"),
-        "PROFIT": _amount(sum((one.realised + one.write_offs for one in slots), ZERO)),
-        "UNREAL": _amount(sum((one.unrealised for one in slots), ZERO)),
-        "CYC": (str(sum(one.round_trips for one in slots)), "text"),
-        "ORD": (str(sum(len(one.orders) for one in slots)), "text"),
-        "REC": (str(sum(len(one.recoveries) for one in slots)), "text"),
-    }
-    row: Line = [("  ", "")]
-    for one in columns:
-        text, style = sums.get(one.title, ("", ""))
-        row += [(cell(text, one.width, one.right), style), (" ", "")]
-    return fit(row, width)

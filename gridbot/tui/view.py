@@ -10,6 +10,7 @@ from gridbot.core.records import Event, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.actions import Scene
 from gridbot.engine.status import SlotStatus, Status
+from gridbot.tui.cells import span
 
 SILENT_SECONDS_MIN = 5.0
 POLLS_MISSED_MAX = 4
@@ -37,33 +38,29 @@ class View:
         self.now = now
         if status is None or status is self.live:
             return ""
-        self._note_price(status)
+        old, new = None if self.live is None else self.live.price, status.price
+        if old is None or new.at != old.at:
+            self.price_seen_at = now
+        if old is not None and old.mid is not None and new.mid is not None and old.mid != new.mid:
+            self.direction = 1 if new.mid > old.mid else -1
         self.live, self.seen_at = status, now
         return "" if self.held_at is not None and self.body is not None else self._show(status)
 
     def hold(self, held: bool) -> str:
         """Keep the body as it is, or let it go on."""
-        if held and self.held_at is None:
-            self.held_at = self.now
-        elif not held:
-            self.held_at = None
-            return self._show(self.live) if self.live is not None else ""
-        return ""
-
-    def _note_price(self, status: Status) -> None:
-        before = self.live
-        old = before.price.mid if before is not None else None
-        if before is None or status.price.at != before.price.at:
-            self.price_seen_at = self.now
-        if old is not None and status.price.mid is not None and old != status.price.mid:
-            self.direction = 1 if status.price.mid > old else -1
+        if held:
+            self.held_at = self.now if self.held_at is None else self.held_at
+            return ""
+        self.held_at = None
+        return "" if self.live is None else self._show(self.live)
 
     def _show(self, status: Status) -> str:
         self.body = status
         ids = [slot.id for slot in status.slots]
         if self.selected in ids:
             return ""
-        gone, self.selected = self.selected, _nearest(ids, self.selected or 0)
+        gone, wanted = self.selected, self.selected or 0
+        self.selected = min(ids, key=lambda one: (abs(one - wanted), one), default=None)
         if gone is None or self.selected is None:
             return ""
         return f"slot {gone} is gone; slot {self.selected} is selected"
@@ -118,9 +115,23 @@ class View:
         return "gone" if self.now - self.seen_at > limit and not halted else self.live.engine.state
 
     @property
+    def waited(self) -> str:
+        """What stands where the first picture will be."""
+        return f"waiting for the first snapshot, {span(self.now - self.began_at)}"
+
+    @property
     def dimmed(self) -> bool:
         """The picture is old or nothing trades: draw it without life."""
         return self.state in ("gone", "halted")
+
+    def acts(self, when: str) -> bool:
+        """Whether an action tied to a state makes sense now."""
+        slot, stopped = self.slot, bool(self.live and self.live.engine.state != "running")
+        parked = slot is not None and bool(slot.paused or slot.quarantined)
+        return {
+            "": True, "running": not stopped, "stopped": stopped,
+            "slot_running": slot is not None and not parked, "slot_paused": parked,
+        }[when]  # fmt: skip
 
     # --- the selection ------------------------------------------------------------------
 
@@ -133,10 +144,5 @@ class View:
     def select(self, slot_id: int) -> bool:
         """Select a slot by id; False if there is none."""
         found = any(slot.id == slot_id for slot in self.slots)
-        if found:
-            self.selected = slot_id
+        self.selected = slot_id if found else self.selected
         return found
-
-
-def _nearest(ids: list[int], wanted: int) -> int | None:
-    return min(ids, key=lambda one: (abs(one - wanted), one)) if ids else None

@@ -12,7 +12,6 @@ from gridbot.core.brain import Brain
 from gridbot.core.brain_state import state_sha256
 from gridbot.core.records import Command, Instrument
 from gridbot.core.settings import Settings
-from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
 from gridbot.engine.simulate import Simulation, open_simulation
@@ -45,10 +44,7 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 def open_store(path: Path, pair: str, disk: Disk | None = None, durable: bool = False) -> Store:
     """A store in ``path``; ``durable`` as a live engine would have it."""
     disk = disk or Disk()
-    directory = DataDirectory.open(path, "sim", pair, disk, draw_instance=lambda: "test", now=0.0)
-    return Store(
-        directory, disk, durable=durable, state_file="state.json", ledger_file="ledger.jsonl"
-    )
+    return Store(path, Settings(), pair, disk, draw_instance=lambda: "test", durable=durable)
 
 
 async def opened(

@@ -17,7 +17,7 @@ from gridbot.core.verify import verify_lines
 from gridbot.engine.boot import begin, resume, resume_brain
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
-from gridbot.engine.venues import VenuePlan, make_venue, plan_venue, venue_fees
+from gridbot.engine.venues import Venue, VenuePlan, plan_venue, venue_fees
 from gridbot.exchange.simulated import SimulatedExchange
 from tests.engine.faulty_disk import FaultyDisk, Killed
 from tests.simulation.harness import open_store, settings_with
@@ -40,7 +40,7 @@ class World:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.plan: VenuePlan = plan_venue(SETTINGS)
-        self.venue: SimulatedExchange = make_venue(self.plan)
+        self.venue: SimulatedExchange = Venue(self.plan)
         self.start = self.venue.now
 
     async def live(self, disk: Disk, polls: int) -> Brain:

@@ -415,6 +415,17 @@ def test_what_did_not_change_is_not_drawn_again() -> None:
     hand.play(script)
 
 
+def test_the_operator_can_have_every_cell_painted_again() -> None:
+    hand = Hand(StillClient(status()))
+
+    async def script(pilot: Pilot[None]) -> None:
+        before = hand.text
+        await hand.press(pilot, "^l", pause=0)
+        assert hand.deck.is_running and not hand.deck.controls.redrawing and hand.text == before
+
+    hand.play(script)
+
+
 def test_ascii_glyphs_leave_nothing_else_on_the_screen() -> None:
     hand = Hand(StillClient(status()), Settings(tui=TuiSettings(glyphs="ascii")))
 

@@ -12,13 +12,14 @@ from rich.cells import cell_len
 
 from gridbot.core.records import Event
 from gridbot.core.settings import Settings
-from gridbot.engine.actions import key_map
+from gridbot.engine.actions import key_map, table
 from gridbot.engine.status import AlarmStatus, PriceStatus, SlotStatus, Status, WaitingStatus
 from gridbot.tui import chrome
 from gridbot.tui.cells import GLYPHS, TO_ASCII, clean, fit, length, money, span, window
 from gridbot.tui.command_line import CommandLine
+from gridbot.tui.controls import Controls
 from gridbot.tui.detail import detail
-from gridbot.tui.dialogs import Reader, Toasts, help_rows
+from gridbot.tui.dialogs import Reader, Toasts, help_rows, question_for
 from gridbot.tui.keys import Chords, key_name
 from gridbot.tui.table import slots_table
 from gridbot.tui.view import View
@@ -243,6 +244,11 @@ def test_keys_have_the_names_of_the_table(key: str, character: str | None, name:
     assert key_name(key, character) == name
 
 
+def test_all_the_screen_does_itself_is_written() -> None:
+    missing = [one.id for one in table() if one.local and not hasattr(Controls, f"_do_{one.local}")]
+    assert missing == []
+
+
 # --- the command line -----------------------------------------------------------------------
 
 
@@ -304,6 +310,13 @@ def test_equal_toasts_count_up_and_three_stand_at_most() -> None:
     toasts.add("no", "bad", 0, replaces="three")
     toasts.expire(5)
     assert [one[0] for one in toasts.shown] == ["no"]
+
+
+@pytest.mark.parametrize("width", [1, 6, 7, 64])
+def test_a_question_is_drawn_at_any_width(width: int) -> None:
+    row = next(row for row in table() if row.id == "bot.pause")
+    question = question_for(row, {}, view_of(status()))
+    assert question is not None and len(question.draw(width)) > 6
 
 
 def test_help_names_every_key_and_command() -> None:

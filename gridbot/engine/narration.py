@@ -1,0 +1,33 @@
+"""Events in plain words: one short line each, for the log, the ticker and the screen.
+
+The words stand in ``narration.toml``.
+"""
+
+import tomllib
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gridbot.core.numbers import plain
+from gridbot.core.records import Event
+
+
+class _Words(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+@cache
+def _texts() -> dict[str, str]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def describe(event: Event) -> str:
+    """One line without the time: who, then what."""
+    data = event.data.items()
+    words = _Words({k: plain(v) if isinstance(v, Decimal) else str(v) for k, v in data})
+    text = _texts().get(event.kind, event.kind).format_map(words)
+    who = "" if event.slot is None else f"slot {event.slot}"
+    who += f".{event.trade}" if event.trade else ""
+    return " ".join(f"{who + ':' if who else ''} {text}".split())
