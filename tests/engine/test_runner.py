@@ -107,7 +107,9 @@ def test_a_full_disk_halts_in_sight_and_resume_reads_the_directory_again(
 
 def test_stopping_saves_and_the_next_start_goes_on(start: Callable[..., Runner]) -> None:
     first = start()
-    wait_for(lambda: any(slot.orders for slot in (first.status() or pytest.fail("")).slots))
+    wait_for(
+        lambda: any(slot.orders for slot in (first.status() or pytest.fail("no status")).slots)
+    )
     first.close()
     assert first.finished.is_set()
     assert not first.failure

@@ -77,9 +77,7 @@ def test_every_recorded_file_ends_with_books_that_balance(
 
 def test_eighty_four_sticky_slots_work_a_whole_quarter(tmp_path: Path, shared: Path) -> None:
     market = recorded(shared, XDG)
-    settings = settings_with(
-        slots={"initial_slots": 84, "initial_sticky_ratio": D(1)},
-    )
+    settings = settings_with(slots={"initial_slots": 84, "initial_sticky_ratio": D(1)})
     hour = market.at + 3600
     shares: list[float] = []
 

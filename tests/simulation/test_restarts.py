@@ -1,7 +1,7 @@
 """A simulated engine killed and restarted ends exactly where an undisturbed one ends.
 
-Here the simulated venue dies with the engine and is replayed beside it, as ``run`` and ``tui`` do on
-the simulated market: the fingerprint of the final state must be the same, not only the money.
+Here the simulated venue dies with the engine and is replayed beside it, as ``run`` and ``tui`` do
+on the simulated market: the fingerprint of the final state must be the same, not only the money.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ class Terminal:
         done = subprocess.run(
             ["tmux", "-S", str(self._socket), *words], capture_output=True, text=True, cwd=ROOT,
             check=False, timeout=PATIENCE_SECONDS,
-            env={**os.environ, "XDG_CONFIG_HOME": "/nowhere"},
+            env=_environment(),
         )  # fmt: skip
         return done.stdout
 
@@ -62,6 +62,12 @@ class Terminal:
 
     def end(self) -> None:
         self._tmux("kill-server")
+
+
+def _environment() -> dict[str, str]:
+    """Ours without a size: a test runner's COLUMNS would win over the window's."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return kept | {"XDG_CONFIG_HOME": "/nowhere"}
 
 
 @pytest.fixture
