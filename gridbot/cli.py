@@ -116,7 +116,6 @@ COMMON: list[click.Parameter] = [
 
 def _add(group: click.Group, name: str, target: str, *own: Option) -> None:
     """A command that calls ``target``, a "module.function" of ``gridbot.commands``.
-
     The function gets ``Choices`` of all options that stand for a setting, and the others by name.
     """
 

@@ -52,7 +52,6 @@ def load(
     typed: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
     """Settings from all sources; raises ConfigError with every problem found.
-
     Without ``config_path`` the file named by GRIDBOT_CONFIG is read, else the one in the
     platform's configuration directory if there is one. ``typed`` names flags other than --set.
     """

@@ -113,7 +113,6 @@ def _leaves(hint: typing.Any) -> list[typing.Any]:
 
 def convert(row: Row, raw: object, from_text: bool = False) -> Value:
     """``raw`` as the row's type, or Refused. ``from_text``: environment and flags, all text.
-
     An empty text takes an optional setting back to "not set".
     """
     value: Value = None

@@ -153,7 +153,6 @@ def read_flags(
     overrides: Iterable[tuple[str, str]], typed: Mapping[str, str]
 ) -> Iterator[Given | str]:
     """What ``--set section.key=value`` sets; the last one of a key counts.
-
     ``typed`` names the flags that stand for --set and a key, by their keys.
     """
     for key, text in overrides:

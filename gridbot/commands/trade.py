@@ -89,7 +89,6 @@ def without_screen(choices: Choices, headless: bool, cycles: int | None) -> None
 
 class Log(threading.Thread):
     """Lines for stdout, written by this thread: a reader that stalls stalls no trading.
-
     The line ``first`` comes before all others. When nobody reads any more, lines are dropped.
     """
 

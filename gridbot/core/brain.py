@@ -83,6 +83,7 @@ class Brain:
         self.price: Decimal | None = None
         self.bid = self.ask = ZERO
         self.price_lost = self.spread_wide = False
+        self.disk = "ok"
         self.run_state: RunState = "running"
         self.state_reason = self.risk_reason = ""
         self.slots: dict[int, Slot] = {}
@@ -154,6 +155,8 @@ class Brain:
         if changes.price_lost is not None and changes.price_lost != self.price_lost:
             self.price_lost, self.recheck = changes.price_lost, True
             self.emit("price_lost" if self.price_lost else "price_back", "warn")
+        if changes.disk is not None:
+            self.disk, self.recheck = changes.disk, True
         for slot in self.slots.values():
             self.configure(slot)
         self.due.update(self.slots)

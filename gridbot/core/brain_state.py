@@ -26,7 +26,8 @@ _BRAIN: dict[str, Any] = {
     "seq": int, "now": float, "started_at": float, "instance": str, "instrument": Instrument,
     "fees": Fees, "price": Decimal | None, "bid": Decimal, "ask": Decimal, "price_at": float,
     "price_lost": bool, "spread_wide": bool, "run_state": RunState, "state_reason": str,
-    "risk_reason": str, "paused_at": float, "next_slot_id": int, "next_order_number": int,
+    "disk": str, "risk_reason": str, "paused_at": float, "next_slot_id": int,
+    "next_order_number": int,
     "next_event_id": int, "archived": list[dict[str, Any]], "write_offs": list[str],
     "written_off_base": Decimal, "written_off_cost": Decimal, "drift": dict[str, Decimal],
     "exchange_balances": dict[str, Decimal], "counters": Counters,
@@ -39,7 +40,8 @@ _SLOT: dict[str, Any] = {
 _INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
 # Left out of the fingerprint.
 _NOT_TRADING = (
-    "acked", "archived", "configured", "counters", "instance", "next_event_id", "seq", "started_at",
+    "acked", "archived", "configured", "counters", "disk", "instance", "next_event_id", "seq",
+    "started_at",
 )  # fmt: skip
 _NOT_MONEY = ("booked", "counts", "finished", "head_hash")
 
@@ -122,7 +124,6 @@ def state_sha256(brain: Brain) -> str:
 
 def fingerprint(brain: Brain) -> dict[str, Any]:
     """The state that two runs of the same trading share.
-
     Every slot sees the current price once more first, so that slots that slept through quiet ticks
     and slots that were shown each of them compare equal.
     """

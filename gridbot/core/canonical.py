@@ -18,7 +18,6 @@ from gridbot.core.numbers import plain
 
 def canonical_json(value: Any) -> bytes:
     """The canonical JSON of Structs, dicts, sequences and scalars.
-
     Raises TypeError for what has no JSON form and ValueError for NaN and infinity.
     """
     # str_keys before sorting: as text "10" < "2", and text is what a reader gets back

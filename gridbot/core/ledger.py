@@ -131,7 +131,6 @@ class Books:
 
     def execution(self, seq: int, at: float, part: FillPart) -> None:
         """Book one difference of an order's cumulative figures.
-
         Raises DoubleBooking, or ValueError for a side that its trade does not have; the books are
         unchanged then.
         """

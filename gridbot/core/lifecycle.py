@@ -51,6 +51,8 @@ def obey(brain: Brain, command: Command) -> None:
             ack = Ack(command.id, True, action(brain, command.args))
         except Refusal as refusal:
             ack = Ack(command.id, False, str(refusal), refusal.code)
+        except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+            ack = Ack(command.id, False, f"{command.action}: bad arguments ({error})", "E10")
         brain.acked[command.id] = ack
         while len(brain.acked) > ACKS_KEPT:
             del brain.acked[next(iter(brain.acked))]

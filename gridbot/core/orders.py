@@ -21,10 +21,9 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 class LiveOrder(msgspec.Struct, omit_defaults=True):
     """One order of ours; the only mutable record, owned by the registry.
-
     ``local_id`` is the reducer's order id, or the recovery id once ``role`` is recovery.
-    ``executed``, ``cost`` and ``fee`` are the cumulative figures already booked. ``reserve_price``
-    is the highest price a waiting buy exit may be moved to: its funds are kept for that.
+    ``executed``, ``cost`` and ``fee`` are the cumulative figures already booked. ``break_even``
+    is how far a waiting exit may be moved towards the market; a buy's funds are kept for that.
     """
 
     client_id: str
@@ -37,7 +36,7 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     price: Decimal
     volume: Decimal
     standing: OrderStanding = "wanted"
-    reserve_price: Decimal = ZERO
+    break_even: Decimal = ZERO
     exchange_id: str = ""
     placed_at: float = 0.0
     executed: Decimal = ZERO
@@ -57,6 +56,13 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     lookups: int = 0
     lookup_at: float = 0.0
     lookup_verb: str = ""
+
+    def may_gain(self, max_reprices: int) -> bool:
+        """There is still a price before break-even that a reprice could move it to."""
+        ahead = (
+            self.price > self.break_even if self.side == "sell" else self.price < self.break_even
+        )
+        return ahead and self.reprices < max_reprices
 
     def move(self, price: Decimal, volume: Decimal) -> None:
         """It is to rest elsewhere; where it rests until then is remembered."""
@@ -159,7 +165,7 @@ class Registry:
         self.claimed_base -= order.claim_base
         rest = order.volume - order.executed
         if order.side == "buy":
-            price = max(order.price, order.reserve_price)
+            price = max(order.price, order.break_even)
             order.claim_quote = price * rest * self.buy_factor
             order.claim_base = ZERO
             if order.role == "entry":  # with base fees its exit costs more than it brings

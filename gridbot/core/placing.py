@@ -252,6 +252,8 @@ def _standing_reason(brain: Brain, slot: Slot, trade: TradeId) -> tuple[str, str
         return slot.parked[trade], ""
     if brain.price is None or brain.price_lost:
         return "stale price", ""
+    if brain.disk == "critical":
+        return "disk full", "less than 100 MB free"
     if brain.spread_wide:
         return "spread", ""
     if brain.risk_reason:

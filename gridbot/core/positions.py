@@ -30,7 +30,6 @@ class NoPosition(LookupError):
 
 class FillPart(Record, frozen=True):
     """One difference of an order's cumulative figures: what was executed since the last booking.
-
     ``executed``, ``cost`` and ``fee`` are differences, ``executed_total`` is cumulative.
     ``last``: the order is filled in full, so an exit closes its position whatever a last sliver
     was short of. Leave it False for an order cancelled with a rest that stays open.
@@ -61,7 +60,6 @@ def fill_side(trade_id: str, role: str) -> Side:
 
 class Position(Record, frozen=True):
     """What is open of one cycle; ``cost`` and ``fee`` in quote.
-
     ``executed``, ``spent`` and ``fee_base`` sum all its entry executions, closed parts included.
     ``lots``: cycles whose dust has joined since the last closing row.
     """
@@ -215,7 +213,6 @@ class Positions(msgspec.Struct):
         self, slot_id: int, trade_id: str, cycle: int
     ) -> tuple[Decimal, Decimal | None, Decimal]:
         """Add the trade's lots to this position: (volume, cost per unit unrounded, entry fee).
-
         The cost per unit is None when there is no volume at all.
         """
         slot = self.of_slot(slot_id)

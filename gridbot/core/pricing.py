@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 def resting_price(brain: Brain, side: Side, price: Decimal) -> Decimal:
     """``price`` on the pair's tick, moved outward just so far that it takes no liquidity.
-
     Where the tick is the unit of the last decimal the reducer has rounded it already.
     """
     tick = brain.instrument.tick_size
@@ -31,7 +30,6 @@ def reprice_target(
     brain: Brain, side: Side, old_price: Decimal, entry_price: Decimal
 ) -> Decimal | None:
     """Where a waiting exit moves: half the way to the market, never below break-even.
-
     None when it would gain less than a tick. Architecture 4.4: a sell goes to the largest of
     floor, nearest sell and midpoint, rounded up; buys mirrored.
     """
@@ -39,9 +37,16 @@ def reprice_target(
     sell = side == "sell"
     outer, sign = (max, 1) if sell else (min, -1)
     nearest = brain.bid + tick if sell else brain.ask - tick
-    break_even = entry_price * (ONE + sign * brain.fee_floor_pct / HUNDRED)
-    target = _to_tick(side, outer(break_even, nearest, (old_price + nearest) / 2), tick)
+    floor = break_even(brain, side, entry_price)
+    target = _to_tick(side, outer(floor, nearest, (old_price + nearest) / 2), tick)
     return target if sign * (old_price - target) >= tick else None
+
+
+def break_even(brain: Brain, side: Side, entry_price: Decimal) -> Decimal:
+    """The nearest price to the market at which an exit still earns the fee floor."""
+    sign = 1 if side == "sell" else -1
+    price = entry_price * (ONE + sign * brain.fee_floor_pct / HUNDRED)
+    return _to_tick(side, price, brain.instrument.tick_size)
 
 
 def _to_tick(side: Side, price: Decimal, tick: Decimal) -> Decimal:

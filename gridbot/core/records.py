@@ -149,7 +149,6 @@ class OpenOrders(Record, frozen=True):
 
 class Outcome(Record, frozen=True):
     """The answer to one write: a closed set, never an exception.
-
     accepted (``exchange_id``) · refused (``code``, ``text``) · later (not now, ``until``) ·
     unknown (may or may not have happened: never re-sent, looked up by client id) · absent (a
     look-up of an unknown one found nothing).
@@ -247,17 +246,17 @@ class LedgerEntry(Record, frozen=True):
 
 class Changes(Record, frozen=True):
     """Facts that changed outside the market: instrument, fees, an edited configuration, loss and
-    return of the price."""
+    return of the price, room on the disk."""
 
     instrument: Instrument | None = None
     settings: dict[str, Any] | None = None
     fees: Fees | None = None
     price_lost: bool | None = None
+    disk: Literal["ok", "low", "critical"] | None = None
 
 
 class StepInput(Record, frozen=True, tag="step", tag_field="k"):
     """All that one step saw: the only thing the core may depend on.
-
     ``price`` is None when this step carries no new accepted price. ``previous_*`` is the last
     accepted price before it. ``bid``/``ask`` are left out where both equal ``price`` (simulated
     market). ``digest`` vouches for the outputs of the previous step.

@@ -213,7 +213,7 @@ def _gone(brain: Brain, slot: Slot, live: LiveOrder, report: OrderReport) -> Non
     terms = live.trade_id, live.role, live.side, live.cycle, live.local_id, live.price, rest
     again = LiveOrder(brain.next_client_id(), slot.id, *terms, parked=reason)
     again.reprices, again.repriced_at = live.reprices, live.repriced_at
-    again.reserve_price = live.reserve_price
+    again.break_even = live.break_even
     brain.registry.add(again)
     brain.tell(live, "cancelled", severity if reason else "warn", reason=reason)
 

@@ -172,7 +172,6 @@ def open_orders_limit(settings: Settings) -> int:
 
 def settings_from_plain(plain: dict[str, Any]) -> Settings:
     """The inverse of ``msgspec.to_builtins(settings)``; raises msgspec.ValidationError.
-
     An allotment is an amount or a word, which msgspec cannot tell apart in one union.
     """
     sections = {

@@ -90,7 +90,6 @@ class Slot(msgspec.Struct):
 
     def configure(self, settings: Settings, instrument: Instrument, maker_fee_pct: Decimal) -> None:
         """Rebuild the reducer's configuration after anything it depends on has changed.
-
         ``refresh_pct`` grows with the larger widened entry distance, or far rungs and backed-off
         entries would be refreshed for ever (architecture 4.3).
         """
@@ -143,7 +142,6 @@ def next_wake(
 ) -> tuple[Bounds, float]:
     """The bounds outside which anything can happen to the slot (architecture 4.2), and the time
     before which its timer has nothing to do as long as its orders stay the same.
-
     ``frozen``: paused, no refresh and no deadline runs. Bounds are early by a hair.
     """
     wake = _waiting_wake(slot, float(settings.grid.refresh_pct)) if slot.waiting else NEVER
@@ -203,7 +201,7 @@ def _deadlines_wake(
             return NEXT_TICK, -inf
         for order in exits:
             live = registry.by_local.get((slot.id, order.local_id))
-            if live is not None and live.reprices < cycle.max_reprices:
+            if live is not None and live.may_gain(cycle.max_reprices):
                 due = next_reprice_at(start, span, cycle.max_reprices, live.repriced_at)
                 timer_at = min(timer_at, due)
         overdue = start + span <= slot.state.now

@@ -166,7 +166,6 @@ def transition(
     order_sizes: Mapping[TradeId, Decimal] | None = None,
 ) -> Result:
     """The state after ``event`` and the actions it asks for, in order.
-
     New entries are worth ``order_size_usd`` quote, or the trade's own value in ``order_sizes``.
     An event of another type changes nothing.
     """
@@ -200,7 +199,6 @@ def compute_order_volume(
     price: Decimal, cfg: EngineConfig, order_size_usd: Decimal
 ) -> Decimal | None:
     """The base volume of an entry worth ``order_size_usd`` quote; None if it is below a minimum.
-
     A size is never raised to reach a minimum; exactly the minimum is enough.
     """
     minimum = cfg.min_cost_usd
@@ -263,7 +261,6 @@ def bootstrap_orders(
     allow_short_only: bool = True,
 ) -> tuple[PairState, Actions, tuple[OrderState, ...]]:
     """First entries of an empty slot, B's buy before A's sell.
-
     The orders come back separately: the caller attaches those it keeps. If only one can be made
     and the matching flag allows it, the returned state is one-sided.
     """
@@ -329,7 +326,6 @@ def _book(
     state: PairState, cfg: EngineConfig, order: Resting, price: Decimal, fee: Decimal
 ) -> tuple[PairState, BookCycleAction]:
     """Close the order's cycle at ``price``, now: totals, record, losing streak and cooldown.
-
     The stored volume counts, not the executed one. The entry's fee is in ``total_fees`` already.
     """
     trade, cycle, volume, entry_fee = order.trade_id, order.cycle, order.volume, order.entry_fee

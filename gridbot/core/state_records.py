@@ -28,7 +28,6 @@ REGIME_CODES = {"BEARISH": 0, "RANGING": 1, "BULLISH": 2}
 
 class EngineConfig(Struct, frozen=True, gc=False):
     """What steers one slot. Percentages in percent; timeouts in seconds, infinite allowed.
-
     ``order_size_usd`` and ``stale_price_max_age_sec`` are carried for others and not read here.
     """
 
@@ -243,7 +242,6 @@ _SHAPES = (
 
 def check_invariants(state: PairState) -> list[str]:
     """What is wrong with the state, one text per finding; empty when all is well.
-
     Waiting states (a missing entry during a cooldown, say) break some of these legitimately.
     """
     found, phase = [], derive_phase(state)

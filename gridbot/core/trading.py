@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from gridbot.core import state_machine as reducer
-from gridbot.core.numbers import HUNDRED, ONE, ZERO, plain, round_half_even
+from gridbot.core.numbers import HUNDRED, ZERO, plain, round_half_even
 from gridbot.core.orders import AfterCancel, LiveOrder
-from gridbot.core.pricing import reprice_target
+from gridbot.core.pricing import break_even, reprice_target
 from gridbot.core.records import StepInput, TradeId
 from gridbot.core.slot import Slot, Waiting, exit_span, next_reprice_at
 from gridbot.core.state_machine import OrderState, find_order, remove_order, transition
@@ -105,7 +105,6 @@ def _with_dust(brain: Brain, slot: Slot, event: reducer.FillEvent) -> reducer.Fi
 
 def _apply(brain: Brain, slot: Slot, event: reducer.Event) -> None:
     """Feed one event to the reducer and carry out what it answers.
-
     Only a price tick is given the real order size (``_refresh``): follow-up entries are the
     business of ``placing``, so what the reducer places here are exits.
     """
@@ -125,8 +124,8 @@ def _want_exit(brain: Brain, slot: Slot, action: reducer.PlaceOrderAction) -> No
         action.local_id, action.price, action.volume,
     )  # fmt: skip
     order = find_order(slot.state, action.local_id)
-    if order is not None and action.side == "buy":
-        live.reserve_price = order.entry_price * (ONE - brain.fee_floor_pct / HUNDRED)
+    if order is not None:
+        live.break_even = break_even(brain, live.side, order.entry_price)
     brain.registry.add(live)
 
 
@@ -180,7 +179,6 @@ def _needs_refresh(brain: Brain, slot: Slot, price: Decimal) -> bool:
 
 def _refresh(brain: Brain, slot: Slot, price: Decimal, at: float) -> None:
     """One price tick with the real size: at most one entry moves (state-machine 10).
-
     An entry the reducer drops for lack of volume stays in the state until its cancel is confirmed,
     because it may still fill.
     """
@@ -269,7 +267,7 @@ def _reprice(brain: Brain, slot: Slot) -> None:
         live = brain.registry.by_local.get((slot.id, order.local_id))
         if live is None or live.standing != "open" or live.amending:
             continue
-        if live.reprices < cycle.max_reprices and now >= next_reprice_at(
+        if live.may_gain(cycle.max_reprices) and now >= next_reprice_at(
             start, span, cycle.max_reprices, live.repriced_at
         ):
             live.repriced_at = now

@@ -49,7 +49,6 @@ class VerifyReport(Record, frozen=True):
 
 def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> VerifyReport:
     """Check the whole ledger; ``head`` is the last line a snapshot knew of.
-
     A file that ends before ``head`` or holds another line there has a problem; a longer one is
     only noted.
     """

@@ -31,7 +31,6 @@ def arguments_of(settings: Settings, market: dict[str, str]) -> dict[str, str]:
 
 def claim_for(path: Path, arguments: dict[str, str], disk: Disk) -> None:
     """Note the arguments in a fresh directory, compare them in a used one (locked, both times).
-
     Raises OtherSimulation naming a difference.
     """
     file = path / ARGUMENTS_FILE

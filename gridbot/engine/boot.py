@@ -30,11 +30,13 @@ from gridbot.core.records import (
 from gridbot.core.settings import Settings
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.engine import SEND_DEADLINE_SECONDS, Engine
-from gridbot.engine.store import Store
+from gridbot.engine.ledger_file import tail
+from gridbot.engine.store import Store, check_digest
 from gridbot.engine.venues import Venue, load_venue, plan_venue, venue_fees
 from gridbot.exchange.protocol import Exchange
 
 # Sections of the configuration whose edit changes a directory's engine.
+LINES_RECALLED = 2_000  # of the ledger, for the screen
 EDITABLE = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
 
 
@@ -45,17 +47,12 @@ class OpenEngine(NamedTuple):
     venue: Venue
 
 
-class ReplayError(EngineFileError):
-    """The journal does not lead to the outputs it vouches for."""
-
-
 class ModeNotBuilt(EngineFileError):
     """A mode this version cannot run yet."""
 
 
 async def open_simulated(settings: Settings, path: Path, disk: Disk) -> OpenEngine:
     """Open (or begin) the engine of a data directory on its own simulated market.
-
     Raises EngineFileError for whatever is wrong with the directory, UnknownPair for the pair.
     """
     if settings.run.mode != "sim":
@@ -135,11 +132,7 @@ async def _replay(engine: Engine, venue: Venue | None) -> Tail:
     unsent, sent = None, None
     for record in engine.store.saved.records():
         if isinstance(record, StepInput):
-            if record.digest != engine.digest:
-                raise ReplayError(
-                    f"{engine.store.path}: journal step {record.seq}: the step before it gives "
-                    f"other outputs now (core changed or file edited)"
-                )
+            check_digest(engine.store.path, record, engine.digest)
             if venue is not None:
                 venue.run_until(record.at)
                 _, engine.cursor = await venue.changes(engine.cursor)
@@ -176,19 +169,22 @@ async def resume(
     venue: Venue | None = None,
 ) -> Engine:
     """Later lives: replay, repair, apply an edited configuration, catch up with the exchange.
-
     What commands changed at run time stays as long as the configuration itself does not change.
-
     ``venue``: the simulated venue restored from the same snapshot, which replays too. Without it
     the exchange lived on alone, and every order we know of is asked for. Raises ReplayError.
     """
     engine, state = Engine(brain, exchange, store, venue=venue), store.saved.state
     assert state is not None, "a brain to resume comes from a saved state"
     engine.load_shell(state["shell"])
+    known_id = brain.books.next_id
     lines, unsent, sent = await _replay(engine, venue)
     now = brain.now if at is None else at
     store.begin(brain.seq, now)
     store.book([line for number, line in lines if number > store.ledger.last_id])
+    for entry in reversed(tail(store.ledger_path, LINES_RECALLED)):
+        slot_lines = brain.books.slot_lines(entry.slot_id)
+        if entry.id < known_id and len(slot_lines) < LINES_RECALLED // 10:
+            slot_lines.appendleft(msgspec.json.encode(entry))  # what came later is there already
     if unsent is not None:
         await engine.send(unsent, now)
     elif sent is not None and venue is None:

@@ -77,7 +77,6 @@ class DataDirectory:
         now: float,
     ) -> "DataDirectory":
         """Make the directory if need be, lock it and check or write its identity.
-
         ``draw_instance`` is asked once in a directory's life. Raises DirectoryInUse,
         DirectoryMismatch, DirectoryError or DiskError.
         """

@@ -137,7 +137,6 @@ class Disk:
         self, path: Path, chunks: Iterable[bytes], previous: Path | None = None
     ) -> None:
         """Put a whole new content at ``path``: at any moment the old or the new one is there.
-
         ``previous``: the name under which the old content stays.
         """
         temporary = path.with_name(path.name + ".tmp")
@@ -195,7 +194,6 @@ def _whole_or_shut(handle: Handle, action: str, good: int) -> Iterator[None]:
 
 class AppendFile:
     """A growing file of lines: written at once, or ``buffered`` and written in large pieces.
-
     ``before_flush`` runs before each write: what must reach the disk earlier is flushed there.
     Not thread-safe; ``sync`` may run in a worker thread while nothing else is called.
     """
@@ -263,7 +261,6 @@ class AppendFile:
 
 def lines_backwards(path: Path) -> Iterator[tuple[int, bytes]]:
     """The (offset, line) of a file from its last line to its first, read in blocks.
-
     Lines keep their newline; only the last one can lack it.
     """
     with path.open("rb") as file:

@@ -81,7 +81,6 @@ class Engine:
 
     async def step(self, at: float, price: Decimal | None, previous: Look | None = None) -> bool:
         """Look, and act if anything could happen. Returns whether the brain was stepped.
-
         ``price``: the accepted market price now. ``previous``: the last accepted price before it
         with its time; by default the one of the last look.
         """

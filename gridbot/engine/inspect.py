@@ -21,7 +21,7 @@ from gridbot.engine.directory import LOCK_FILE, DataDirectory, DirectoryError, D
 from gridbot.engine.disk import EngineFileError, plain_errors
 from gridbot.engine.ledger_file import tail
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
-from gridbot.engine.store import Saved
+from gridbot.engine.store import Saved, check_digest
 
 LOOKS = 5
 LOOK_PAUSE_SECONDS = 0.05
@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 def read_status(path: Path, names: PersistenceSettings) -> tuple[Status, list[str]]:
     """The status of the directory's engine, and notes about files that had to be passed over.
-
     The engine's state is "stopped" where none runs. Raises EngineFileError.
     """
     view = DataDirectory.inspect(path)
@@ -43,7 +42,6 @@ def read_status(path: Path, names: PersistenceSettings) -> tuple[Status, list[st
 
 def verify_ledger(path: Path, names: PersistenceSettings) -> tuple[VerifyReport, list[str]]:
     """Verify the ledger against itself and the snapshot's head; notes as in ``read_status``.
-
     Raises EngineFileError when there is no ledger to read.
     """
     ledger = _ledger_file(path, names)
@@ -99,11 +97,7 @@ def _brain(path: Path, state_file: str) -> tuple[Brain, list[str]]:
         raise EngineFileError(f"{path}: its state cannot be understood: {error!r}") from error
     for record in saved.records():
         if isinstance(record, StepInput):
-            if record.digest != digest:
-                raise EngineFileError(
-                    f"{path}: journal step {record.seq}: the step before it gives other outputs "
-                    f"now (core changed or file edited)"
-                )
+            check_digest(path, record, digest)
             brain.step(record)
             digest = brain.outputs_digest()
     return brain, saved.notes

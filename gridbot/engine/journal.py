@@ -71,7 +71,6 @@ def segments(directory: Path) -> list[Segment]:
 
 class JournalWriter(AppendFile):
     """Appends records to the last segment; ``path`` names it.
-
     ``durable``: each ``write`` goes to the operating system at once; otherwise bytes gather in
     memory up to 256 KiB. Only ``sync``, ``roll`` and ``close`` sync.
     """
@@ -80,7 +79,6 @@ class JournalWriter(AppendFile):
         self, disk: Disk, directory: Path, header: HeaderRecord, *, durable: bool = True
     ) -> None:
         """Continue the journal at step ``header.first_seq``, or begin it there.
-
         Cuts a torn last line (``cut_bytes`` says how much). Raises JournalError when the last
         segment is of another instance or begins after that step.
         """
@@ -125,7 +123,6 @@ def read_records(
     directory: Path, core: int, after_seq: int = 0, notes: list[str] | None = None
 ) -> Iterator[JournalRecord]:
     """The records that a state of step ``after_seq`` has not seen, in order, streaming.
-
     These are the steps above ``after_seq`` with what stands between them, and the ``sending``
     records *of* step ``after_seq``, whose outcomes such a state cannot know. Headers come as they
     are met, the boot record only with ``after_seq`` 0. A torn last line is left out with a line
@@ -158,7 +155,6 @@ def read_records(
 
 def archive_segments(disk: Disk, directory: Path, now: float) -> None:
     """Pack closed segments; delete those older than 30 days or beyond 1 GB in all.
-
     The newest three always stay: snapshots may still need them. May take seconds: for a worker
     thread. ``now`` is compared with the files' own times. Raises DiskError.
     """

@@ -40,7 +40,6 @@ _decode = msgspec.json.Decoder(_Line).decode
 
 class LedgerFile(AppendFile):
     """Appends entries. ``last_id``: last entry found on opening; ``cut_bytes``: what went then.
-
     Its ``offset`` is what a snapshot's mark needs.
     """
 
@@ -59,7 +58,6 @@ class LedgerFile(AppendFile):
         before_flush: Callable[[], None] = lambda: None,
     ) -> "LedgerFile":
         """Open for appending, cut off at the first bad line behind ``mark``.
-
         ``last_seq``: the journal's last step; entries of later steps go too (after a power loss
         the ledger can have more than the journal). ``buffered`` gathers 256 KiB before writing.
         Raises LedgerFileError for a bad line that the mark covers or a file shorter than it.

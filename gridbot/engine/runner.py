@@ -20,9 +20,10 @@ import msgspec
 from msgspec.structs import replace
 
 from gridbot.core.numbers import quantum, use_exact_arithmetic
-from gridbot.core.records import Ack, Command, Event, LedgerEntry
+from gridbot.core.records import Ack, Changes, Command, Event, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.boot import OpenEngine, open_simulated
+from gridbot.engine.directory import free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.narration import describe
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
@@ -31,6 +32,7 @@ EVENTS_KEPT = 2000
 PUBLISH_SECONDS_MIN = 0.1
 STEPS_PER_SNAPSHOT = 500
 SNAPSHOT_SECONDS = 3600.0
+DISK_SECONDS = 60.0
 JOIN_SECONDS = 30.0
 
 
@@ -67,6 +69,7 @@ class Runner:
         self._step_ms = 0.0
         self._published_at = 0.0
         self._saved_at = time.monotonic()
+        self._disk_seen_at = -DISK_SECONDS
         self._since = time.time()
         self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
 
@@ -140,10 +143,11 @@ class Runner:
                 self._open = await open_simulated(self.settings, self.path, self._disk)
                 self._attach(self._open)
                 await self._drive(self._open)
-            except EngineFileError as error:
+            except Exception as error:
                 if not self._opened.done():
                     raise
-                await self._broken(str(error))
+                named = isinstance(error, EngineFileError)
+                await self._broken(str(error) if named else f"{type(error).__name__}: {error}")
 
     def _attach(self, opened: OpenEngine) -> None:
         opened.engine.on_ack = self._acknowledge
@@ -170,7 +174,7 @@ class Runner:
             self._tell(opened)
             if stepped or commands or time.monotonic() - self._published_at > PUBLISH_SECONDS_MIN:
                 self._publish(opened)
-            self._save_if_due(opened)
+            await self._look_after(opened)
             if self._polls is not None and polls >= self._polls:
                 self._stopping = True
             await self._pause_until(due)
@@ -226,13 +230,18 @@ class Runner:
             PriceStatus(price, price, price, price, venue.now, brain.price_lost),
         )
 
-    def _save_if_due(self, opened: OpenEngine) -> None:
-        engine, steps = opened.engine, opened.engine.steps_since_snapshot
-        due = time.monotonic() - self._saved_at > SNAPSHOT_SECONDS
-        if steps >= STEPS_PER_SNAPSHOT or (due and steps):
-            engine.save(opened.venue.now)
-            engine.store.archive(time.time())
-            self._saved_at = time.monotonic()
+    async def _look_after(self, opened: OpenEngine) -> None:
+        """Snapshots, old segments and room on the disk; what takes long runs in a worker."""
+        engine, now, steps = opened.engine, time.monotonic(), opened.engine.steps_since_snapshot
+        if steps >= STEPS_PER_SNAPSHOT or (steps and now - self._saved_at > SNAPSHOT_SECONDS):
+            await asyncio.to_thread(engine.save, opened.venue.now)
+            await asyncio.to_thread(engine.store.archive, time.time())
+            self._saved_at = now
+        if now - self._disk_seen_at > DISK_SECONDS:
+            self._disk_seen_at = now
+            space = free_space_state(self._disk, self.path)
+            if space != engine.brain.disk:
+                engine.changes = Changes(disk=space)
 
     # --- a disk that failed -------------------------------------------------------------
 

@@ -203,7 +203,6 @@ def simulate(
     arguments: dict[str, str] | None = None,
 ) -> Report:
     """Run a simulation in ``path`` from beginning (or last snapshot) to end.
-
     ``arguments``: all that decides the run; OtherSimulation if the directory holds another one.
     """
     started = time.perf_counter()

@@ -51,7 +51,6 @@ def write_snapshot(disk: Disk, directory: Path, snapshot: Snapshot, name: str = 
 
 def read_snapshot(directory: Path, core: int, name: str = STATE_FILE) -> Snapshot | None:
     """The snapshot, or None when there is none. ``core``: the newest core version known here.
-
     Raises SnapshotError when it is damaged, SnapshotTooNew when a newer gridbot wrote it.
     """
     path = directory / name
@@ -79,7 +78,6 @@ def best_snapshot(
     directory: Path, core: int, name: str = STATE_FILE
 ) -> tuple[Snapshot | None, list[str]]:
     """The newest usable snapshot, and a line for each one that had to be passed over.
-
     None means: replay the journal from its beginning. Raises SnapshotTooNew.
     """
     notes: list[str] = []

@@ -204,6 +204,8 @@ def _alarms(brain: Brain, price: PriceStatus) -> Iterator[AlarmStatus]:
         yield AlarmStatus("HALTED", f"HALTED: {brain.state_reason}")
     if price.stale:
         yield AlarmStatus("PRICE_LOST", "no fresh price: entries wait, exits stay")
+    if brain.disk != "ok":
+        yield AlarmStatus("DISK", f"room on the disk is {brain.disk}: no entries below 100 MB")
     if any(brain.drift.values()):
         texts = ", ".join(f"{amount} {asset}" for asset, amount in brain.drift.items() if amount)
         yield AlarmStatus("DRIFT", f"unexplained difference to the exchange: {texts}")

@@ -18,7 +18,7 @@ from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, Sendin
 from gridbot.core.settings import Settings
 from gridbot.engine import journal as journals
 from gridbot.engine.directory import DataDirectory
-from gridbot.engine.disk import Disk
+from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.ledger_file import LedgerFile, LedgerMark
 from gridbot.engine.snapshot import Snapshot, best_snapshot, write_snapshot
 
@@ -56,6 +56,19 @@ class Saved:
     def records(self) -> Iterator[JournalRecord]:
         """The journal after the snapshot."""
         return journals.read_records(self.path, CORE_VERSION, self.seq, self.notes)
+
+
+class ReplayError(EngineFileError):
+    """The journal does not lead to the outputs it vouches for."""
+
+
+def check_digest(path: Path, step: StepInput, digest: int) -> None:
+    """Compare what ``step`` vouches for with the outputs of the step before it; ReplayError."""
+    if step.digest != digest:
+        raise ReplayError(
+            f"{path}: journal step {step.seq}: the step before it gives other outputs now "
+            f"(core changed or file edited)"
+        )
 
 
 class Store:

@@ -78,7 +78,6 @@ def plan_venue(
     candles: int | None = None,
 ) -> VenuePlan:
     """What to simulate; ``price`` belongs to ``instrument``, by default the configured pair's.
-
     Starting balances are twice what the slots need, unless they are set. Raises UnknownPair for a
     pair that the simulation does not know.
     """

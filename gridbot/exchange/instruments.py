@@ -63,7 +63,6 @@ def infer_instrument(
     market: Market, order_size: Decimal, pair: str = "BASE/QUOTE"
 ) -> tuple[Instrument, str]:
     """An instrument that fits a recording, and a sentence saying what was assumed.
-
     ``order_size`` in quote. The tick is the last decimal of the data; the minimums stay a hundred
     times below one order, so that the price may rise a lot before an order is too small.
     """

@@ -33,7 +33,6 @@ class MarketDataError(ValueError):
 
 class Block:
     """Rows of a path in columns. ``step`` is a quarter of a candle's interval, 0 for trades.
-
     A block that another one follows has one more start than rows: the start of what follows.
     ``first_row`` counts the rows of all blocks before it.
     """
@@ -108,7 +107,6 @@ def grid_before(at: float, interval: float) -> float:
 
 class Market:
     """A price source: the walk over blocks of rows; a subclass says which block follows which.
-
     Times are epoch seconds, prices whole numbers scaled by ``scale``. ``_row`` and ``_point`` name
     the last point passed (point -1: none of that row yet), which is the current tick unless the
     market stands on the grid behind it.
@@ -140,7 +138,6 @@ class Market:
 
     def advance(self, down: int, up: int, until: float) -> None:
         """Go to the first later tick with price <= down, price >= up or time >= until.
-
         At least one tick forward; at the end of the data the market stays on the last tick.
         """
         at, price, row, point, path = self.at, self.price, self._row, self._point, self._path

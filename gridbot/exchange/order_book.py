@@ -81,7 +81,6 @@ Line = tuple[Order, Fill | None]  # of the log: an order that changed, and the f
 
 class OrderBook:
     """Our orders and our money on one pair, filled by one market.
-
     ``balances`` is keyed by the instrument's asset names. ``keep`` bounds done orders and the log.
     """
 

@@ -68,7 +68,6 @@ class Exchange(Protocol):
 
     async def changes(self, cursor: str) -> tuple[list[OrderReport], str]:
         """Reports of own orders that filled or ended since ``cursor``, each once, and a new cursor.
-
         What our own placing and amending did is told by its outcome, not here. How changes are
         found cheaply is the adapter's business; it never misses one.
         """

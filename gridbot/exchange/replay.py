@@ -66,7 +66,6 @@ def read_market(
     hours: float | None = None,
 ) -> ReplayMarket:
     """The recording at ``path``, from ``start`` to before ``end`` (epoch seconds), or ``hours``.
-
     ``price_decimals`` may ask for more decimals than the file has, never for fewer. Raises
     MarketDataError: the file, its first bad line, an empty window.
     """

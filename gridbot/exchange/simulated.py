@@ -50,7 +50,6 @@ class SimulatedExchange(OrderBook):
 
     def advance(self, down: int, up: int, until: float) -> None:
         """Move to the first tick with price <= down, price >= up, time >= until or a fill of ours.
-
         Bounds are scaled prices. Stays on the market's last tick.
         """
         market = self.market
@@ -165,7 +164,6 @@ class SimulatedExchange(OrderBook):
 
     def deposit(self, asset: str, amount: Decimal) -> OwnLedgerRow:
         """Book ``amount`` of ``asset`` from outside; a negative one is a withdrawal.
-
         Raises ValueError for an asset that is not of the pair.
         """
         if asset == self._instrument.quote:

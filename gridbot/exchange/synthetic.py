@@ -34,7 +34,6 @@ STEP_MILLIONTHS = 144338
 
 class SyntheticMarket(Market):
     """``start_price`` is scaled; ``volatility`` percent a minute, ``trend`` percent a day.
-
     ``candles`` limits the length; without it the market never ends. Volume is unlimited.
     """
 

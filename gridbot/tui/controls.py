@@ -196,7 +196,6 @@ class Controls:
 
     def _answered(self, row: Action, args: dict[str, Any], ack: Ack) -> None:
         """The engine's answer: a question, or a refusal that brings the command back.
-
         The bar opens again only if nothing was pressed since, so that no key lands in it unseen.
         """
         if ack.code == "confirm":
