@@ -231,7 +231,7 @@ def _add(brain: Brain, args: Args) -> str:
     alias = _checked_alias(brain, args.get("alias", ""), None)
     added: list[str] = []
     for _ in range(count):
-        kind: Kind = args.get("kind") or _default_kind(brain)
+        kind = _kind(args, _default_kind(brain))
         full = _full(brain, kind)
         if full and not added:
             raise full
@@ -253,10 +253,21 @@ def _full(brain: Brain, kind: Kind) -> Refusal | None:
     return Refusal("E31", f"band {bank.band.upper()}: {needs}")
 
 
-def _checked_alias(brain: Brain, alias: str, own: int | None) -> str:
-    if not alias:
+def _kind(args: Args, default: Kind) -> Kind:
+    kind: Kind = args.get("kind") or default
+    if kind not in ("sticky", "cycle"):
+        raise Refusal("E19", f'kind is sticky or cycle, not "{kind}"')
+    return kind
+
+
+def _checked_alias(brain: Brain, alias: Any, own: int | None) -> str:
+    if alias == "":
         return ""
-    if len(alias) > ALIAS_LENGTH_MAX or not set(alias) <= ALIAS_CHARACTERS:
+    if (
+        not isinstance(alias, str)
+        or len(alias) > ALIAS_LENGTH_MAX
+        or not set(alias) <= ALIAS_CHARACTERS
+    ):
         raise Refusal("E36", "alias needs 1 to 16 of a-z 0-9 - _")
     for slot in brain.slots.values():
         if slot.alias.lower() == alias.lower() and slot.id != own:
@@ -266,7 +277,7 @@ def _checked_alias(brain: Brain, alias: str, own: int | None) -> str:
 
 def _alias(brain: Brain, args: Args) -> str:
     slot = _slot(brain, args)
-    slot.alias = _checked_alias(brain, str(args.get("alias", "")), slot.id)
+    slot.alias = _checked_alias(brain, args.get("alias", ""), slot.id)
     brain.emit("renamed", "info", slot.id, alias=slot.alias)
     return f"slot {slot.id} is called {slot.alias or '(nothing)'}"
 
@@ -289,7 +300,7 @@ def _remove(brain: Brain, args: Args) -> str:
 
 def _toggle(brain: Brain, args: Args) -> str:
     slot = _slot(brain, args)
-    kind: Kind = args.get("kind") or ("cycle" if slot.kind == "sticky" else "sticky")
+    kind = _kind(args, "cycle" if slot.kind == "sticky" else "sticky")
     if kind == slot.kind:
         raise Refusal("E35", f"slot {slot.id} is already {kind}")
     if kind == "cycle" and not args.get("force"):

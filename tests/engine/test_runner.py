@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.core.records import Command
+from gridbot.core.records import Command, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.disk import Disk
 from gridbot.engine.runner import Runner
+from gridbot.engine.status import Status
 from tests.simulation.harness import settings_with
 
 SETTINGS = settings_with(
@@ -130,3 +131,77 @@ def test_events_tell_what_happened_in_words(start: Callable[..., Runner]) -> Non
     filled = next(event for event in runner.events(0) if event.kind == "entry_filled")
     assert f"slot {filled.slot}.{filled.trade}" in filled.text
     assert "entry filled" in filled.text
+
+
+class ShrinkingDisk(Disk):
+    """A disk with as little room as a test says."""
+
+    free = 10**12
+
+    def free_bytes(self, path: Path) -> int:
+        return self.free
+
+
+def test_little_room_on_the_disk_stops_new_entries_in_sight(
+    start: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridbot.engine.runner.DISK_SECONDS", 0.0)
+    disk = ShrinkingDisk()
+    runner = start(disk=disk)
+    disk.free = 50_000_000
+    wait_for(lambda: "DISK" in [alarm.symptom for alarm in status_of(runner).alarms])
+    assert runner.send("add", {"kind": "sticky"}).result(10).ok
+    wait_for(lambda: "disk full" in [one.reason for one in status_of(runner).slots[-1].waiting])
+    disk.free = 10**12
+    wait_for(lambda: not status_of(runner).slots[-1].waiting)
+    assert not status_of(runner).alarms
+
+
+def status_of(runner: Runner) -> Status:
+    status = runner.status()
+    assert status is not None
+    return status
+
+
+def test_the_screen_finds_the_ledger_again_after_a_restart(start: Callable[..., Runner]) -> None:
+    first = start()
+    wait_for(lambda: len(first.ledger(1, 50)) >= 2)
+    first.close()
+    seen = first.ledger(1, 50)
+    again = start().ledger(1, 50)
+    assert again[: len(seen)] == seen
+    assert [entry.entry_type for entry in start_of(first)] == ["OPENING_BALANCE"] * 2
+
+
+def start_of(runner: Runner) -> list[LedgerEntry]:
+    return runner.ledger(None, 50)[:2]
+
+
+@pytest.mark.parametrize(
+    ("action", "args"),
+    [("add", {"kind": "dynamic"}), ("toggle", {"slot": [1]}), ("alias", {"slot": 1, "alias": 7})],
+)
+def test_arguments_of_another_kind_change_nothing(
+    start: Callable[..., Runner], action: str, args: dict[str, object]
+) -> None:
+    runner = start()
+    before = [(slot.id, slot.alias, slot.kind) for slot in status_of(runner).slots]
+    ack = runner.send(action, args).result(10)
+    assert not ack.ok
+    assert ack.code
+    assert [(slot.id, slot.alias, slot.kind) for slot in status_of(runner).slots] == before
+    assert runner.send("add").result(10).ok
+
+
+def test_a_fault_of_our_own_halts_in_sight_too(start: Callable[..., Runner]) -> None:
+    runner = start()
+    assert runner._open is not None
+
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError("a fault of our own")
+
+    runner._open.engine.step = fail  # type: ignore[assignment]
+    wait_for(lambda: state_of(runner) == "halted")
+    assert "a fault of our own" in status_of(runner).engine.reason
+    assert runner.send("resume").result(10).ok
+    wait_for(lambda: state_of(runner) == "running")
