@@ -68,6 +68,13 @@ def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> Veri
         return replay.report(problems, notes)
 
 
+def chained_hash(line: bytes, previous: bytes) -> bytes | None:
+    """The hash of a line that continues the chain after ``previous``; None if it does not."""
+    body, _, tail = line.rpartition(_LINK)
+    digest = sha256(previous + body + b"}").hexdigest().encode()
+    return digest if tail == b'%b","hash":"%b"}\n' % (previous, digest) else None
+
+
 class _Bad(Exception):
     pass
 
@@ -138,9 +145,8 @@ class _Replay:
     # --- every row --------------------------------------------------------------------------
 
     def _chain(self, line: bytes, row: LedgerEntry) -> None:
-        body, _, tail = line.rpartition(_LINK)
-        digest = sha256(self.hash + body + b"}").hexdigest().encode()
-        if tail != b'%b","hash":"%b"}\n' % (self.hash, digest):
+        digest = chained_hash(line, self.hash)
+        if digest is None:
             _require(row.prev_hash.encode() == self.hash, "prev_hash is not the line before")
             raise _Bad("hash does not fit: the line was changed after it was written")
         self.hash = digest

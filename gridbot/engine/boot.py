@@ -20,6 +20,7 @@ from gridbot.core.records import (
     BootRecord,
     Changes,
     Command,
+    Event,
     Fees,
     Instrument,
     Outcome,
@@ -149,6 +150,17 @@ async def _replay(engine: Engine, venue: Venue | None) -> Tail:
     return Tail(lines, unsent, sent)
 
 
+def _say_recovered(engine: Engine, steps: int) -> None:
+    """Events that happened again in the replay were told by an earlier life: tell only that."""
+    engine.events.clear()
+    brain, notes = engine.brain, "; ".join(dict.fromkeys(engine.store.saved.notes))
+    if steps or notes:
+        data = {"steps": steps, "notes": notes}
+        engine.events.append(
+            Event(brain.next_event_id - 1, brain.now, "recovered", "info", data=data)
+        )
+
+
 def _unknown(outputs: StepOutputs, sending: SendingRecord) -> list[Outcome]:
     until = sending.deadline or SEND_DEADLINE_SECONDS
     sent: list[tuple[Verb, list[str]]] = [
@@ -176,8 +188,9 @@ async def resume(
     engine, state = Engine(brain, exchange, store, venue=venue), store.saved.state
     assert state is not None, "a brain to resume comes from a saved state"
     engine.load_shell(state["shell"])
-    known_id = brain.books.next_id
+    known_id, seq = brain.books.next_id, brain.seq
     lines, unsent, sent = await _replay(engine, venue)
+    _say_recovered(engine, brain.seq - seq)
     now = brain.now if at is None else at
     store.begin(brain.seq, now)
     store.book([line for number, line in lines if number > store.ledger.last_id])

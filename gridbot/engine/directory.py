@@ -130,6 +130,8 @@ def _make(path: Path, disk: Disk) -> None:
         except (FileExistsError, NotADirectoryError):
             where = f"{path}: a file stands in its place or above it"
             raise DirectoryError(f"{where}: name a directory") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DirectoryError(f"{path}: no permission to write there: chown or choose another one")
 
 
 def _private(path: str, flags: int) -> int:

@@ -68,7 +68,9 @@ def _ledger_file(path: Path, names: PersistenceSettings) -> Path:
     DataDirectory.inspect(path)
     ledger = path / names.ledger_file
     if not ledger.exists():
-        raise DirectoryError(f"{ledger}: no ledger there: nothing has been traded in {path}")
+        last_id = Saved(path, names.state_file).mark.id
+        why = f"the snapshot vouches for {last_id} entries" if last_id else "nothing was traded yet"
+        raise DirectoryError(f"{ledger}: no ledger there: {why}")
     return ledger
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from gridbot.core.records import LedgerEntry
+from gridbot.core.verify import chained_hash
 from gridbot.engine.disk import AppendFile, Disk, EngineFileError, lines_backwards
 
 
@@ -94,12 +95,15 @@ def _entry(path: Path, line: bytes) -> LedgerEntry:
 
 def _good_end(path: Path, mark: LedgerMark, last_seq: int) -> tuple[int, int]:
     end = last_id = 0
+    head: bytes | None = b""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             entry, reached = _Line(0, ""), end + len(line)
             try:
                 entry = _decode(line)
                 fault = _flaw(line, entry, last_id + 1, last_seq)
+                head = chained_hash(line, head or b"")
+                fault = fault or ("" if head else "was changed after it was written")
             except ValueError as error:
                 fault = f"is not a ledger entry ({error})"
             if end < mark.offset and (fault := fault or _contradiction(entry, reached, mark)):
@@ -118,7 +122,7 @@ def _flaw(line: bytes, entry: _Line, expected_id: int, last_seq: int) -> str:
         return f"has id {entry.id}, expected {expected_id}"
     if entry.seq > last_seq:
         return f"is of step {entry.seq}, after the journal's last step {last_seq}"
-    return "" if entry.hash else "has no hash"
+    return ""
 
 
 def _contradiction(entry: _Line, reached: int, mark: LedgerMark) -> str:

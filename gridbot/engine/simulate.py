@@ -221,4 +221,4 @@ def simulate(
             claim_for(path, arguments, disk)
         return asyncio.run(main())
     finally:
-        store.close()
+        store.abandon()  # all was saved, or the next start walks on from the last snapshot

@@ -19,7 +19,7 @@ from gridbot.core.settings import Settings
 from gridbot.engine import journal as journals
 from gridbot.engine.directory import DataDirectory
 from gridbot.engine.disk import Disk, EngineFileError
-from gridbot.engine.ledger_file import LedgerFile, LedgerMark
+from gridbot.engine.ledger_file import LedgerFile, LedgerFileError, LedgerMark
 from gridbot.engine.snapshot import Snapshot, best_snapshot, write_snapshot
 
 
@@ -108,6 +108,11 @@ class Store:
 
     def begin(self, last_seq: int, at: float) -> None:
         """Open journal and ledger for writing after step ``last_seq``; repairs torn ends."""
+        if not last_seq and self.ledger_path.exists() and self.ledger_path.stat().st_size:
+            raise LedgerFileError(
+                f"{self.ledger_path}: holds entries, but journal and snapshots are gone: restore "
+                f"them, or move the ledger away to begin anew"
+            )
         header = HeaderRecord(
             journals.JOURNAL_VERSION, CORE_VERSION, *self._owner, last_seq + 1, at
         )

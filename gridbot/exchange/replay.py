@@ -70,6 +70,8 @@ def read_market(
     MarketDataError: the file, its first bad line, an empty window.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MarketDataError(f"{path}: is not a regular file: save what it gives to one first")
     recording = _Recording(path)
     with _plain_errors(path):
         for lines in _batches(path):

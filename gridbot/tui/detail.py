@@ -12,7 +12,7 @@ from gridbot.tui.view import View
 PHASES = {
     "S0": "both entries", "S1a": "A's exit waits", "S1b": "B's exit waits", "S2": "both exits wait",
 }  # fmt: skip
-TWO_STACKS_CELLS = 76
+TWO_STACKS_CELLS = 110
 LEFT_CELLS, RIGHT_CELLS = 58, 33
 
 

@@ -53,6 +53,8 @@ class Question:
             self.typed = self.typed[:-1]
         elif self.word and len(name) == 1:
             self.typed = (self.typed + name)[: len(self.word)]
+        else:
+            self.opened_at = now  # text meant for elsewhere: its Enter must not say yes
         return None
 
     def outdated(self, view: View) -> bool:

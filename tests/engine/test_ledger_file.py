@@ -1,5 +1,7 @@
 """The ledger on disk: what the snapshot vouches for must be there, the rest may be cut."""
 
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,9 +18,20 @@ from tests.engine.faulty_disk import IO_ERROR, NO_SPACE, FaultyDisk, Killed
 START = LedgerMark()
 
 
+@cache
 def line(number: int, slot: int = 1) -> bytes:
-    entry = LedgerEntry(number, 10 * number, 5.0, "FEE", slot, hash=f"hash{number}", note="ü")
-    return msgspec.json.encode(entry) + b"\n"
+    """A line that continues the chain of the lines before it."""
+    entry = LedgerEntry(number, 10 * number, 5.0, "FEE", slot, note="ü")
+    body, previous = msgspec.json.encode(entry), hash_of(number - 1)
+    digest = sha256(previous.encode() + body).hexdigest()
+    return body[:-1] + f',"prev_hash":"{previous}","hash":"{digest}"}}\n'.encode()
+
+
+@cache
+def hash_of(number: int) -> str:
+    for earlier in range(number % 500, number, 500):
+        hash_of(earlier)  # keeps the recursion shallow
+    return msgspec.json.decode(line(number))["hash"] if number else ""
 
 
 def lines(first: int, last: int) -> list[bytes]:
@@ -32,7 +45,7 @@ def filled(path: Path, count: int) -> bytes:
 
 def mark(data: bytes, number: int) -> LedgerMark:
     offset = sum(len(entry) + 1 for entry in data.split(b"\n")[:number])
-    return LedgerMark(number, f"hash{number}", offset)
+    return LedgerMark(number, hash_of(number), offset)
 
 
 @pytest.fixture
@@ -49,8 +62,8 @@ def lines_in(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-def shown(path: Path, count: int, slot: int | None = None) -> list[bytes]:
-    return [msgspec.json.encode(entry) + b"\n" for entry in tail(path, count, slot)]
+def read(entries: list[bytes]) -> list[LedgerEntry]:
+    return [msgspec.json.decode(entry, type=LedgerEntry) for entry in entries]
 
 
 @pytest.mark.parametrize("buffered", [False, True])
@@ -135,7 +148,7 @@ def test_rubbish_is_cut_behind_the_mark_and_refused_before(
     [
         (b'{"id":9,"hash":"x"}', "has id 9, expected 2"),
         (b'{"id":2}', "is not a ledger entry"),
-        (b'{"id":2,"hash":""}', "has no hash"),
+        (b'{"id":2,"hash":""}', "was changed after it was written"),
         (b'{"id":"2","hash":"x"}', "is not a ledger entry"),
         (b'{"id":2,"hash":"\xff"}', "is not a ledger entry"),
         (b"", "is not a ledger entry"),
@@ -216,17 +229,17 @@ def test_killed_at_a_write_only_ids_above_the_last_are_missing(path: Path, torn:
 def test_the_tail_shows_the_last_entries_of_all_or_one_slot(path: Path) -> None:
     entries = [line(number, slot=number % 3) for number in range(1, 2001)]
     path.write_bytes(b"".join(entries))
-    assert shown(path, 4) == entries[-4:]
-    assert shown(path, 9999) == entries
-    assert shown(path, 3, slot=0) == [entries[1991], entries[1994], entries[1997]]
-    assert shown(path, 9999, slot=2) == entries[1::3]
-    assert shown(path, 5, slot=7) == shown(path, 0) == []
+    assert tail(path, 4) == read(entries[-4:])
+    assert tail(path, 9999) == read(entries)
+    assert tail(path, 3, slot=0) == read([entries[1991], entries[1994], entries[1997]])
+    assert tail(path, 9999, slot=2) == read(entries[1::3])
+    assert tail(path, 5, slot=7) == tail(path, 0) == []
 
 
 def test_an_entry_still_being_written_is_not_shown(path: Path) -> None:
     whole = filled(path, 3)
     path.write_bytes(whole[:-1])
-    assert shown(path, 9) == shown(path, 9, slot=1) == lines(1, 2)
+    assert tail(path, 9) == tail(path, 9, slot=1) == read(lines(1, 2))
 
 
 def test_an_unreadable_line_is_named_when_looking_for_a_slot(path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gridbot.core.records import Command, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.disk import Disk
+from gridbot.engine.ledger_file import LedgerFileError
 from gridbot.engine.runner import Runner
 from gridbot.engine.status import Status
 from tests.simulation.harness import settings_with
@@ -205,3 +206,43 @@ def test_a_fault_of_our_own_halts_in_sight_too(start: Callable[..., Runner]) -> 
     assert "a fault of our own" in status_of(runner).engine.reason
     assert runner.send("resume").result(10).ok
     wait_for(lambda: state_of(runner) == "running")
+
+
+def stopped(start: Callable[..., Runner]) -> Path:
+    runner = start()
+    wait_for(lambda: len(runner.ledger(1, 50)) >= 4)
+    runner.close()
+    return runner.path
+
+
+def test_a_ledger_without_its_journal_is_not_begun_anew(start: Callable[..., Runner]) -> None:
+    path = stopped(start)
+    for file in [*path.glob("state.json*"), *path.glob("journal-*")]:
+        file.unlink()
+    whole = (path / "ledger.jsonl").read_bytes()
+    with pytest.raises(LedgerFileError, match="journal and snapshots are gone"):
+        start()
+    assert (path / "ledger.jsonl").read_bytes() == whole
+
+
+def test_an_edited_ledger_stops_the_engine_at_the_line(start: Callable[..., Runner]) -> None:
+    path = stopped(start)
+    lines = (path / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    lines[2] = (
+        lines[2]
+        .replace(b'"debit_quote":"9', b'"debit_quote":"1', 1)
+        .replace(b'"credit_quote":"9', b'"credit_quote":"1', 1)
+    )
+    (path / "ledger.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(LedgerFileError, match="line 3 was changed after it was written"):
+        start()
+
+
+def test_a_restart_tells_what_it_replayed_and_nothing_twice(start: Callable[..., Runner]) -> None:
+    path = stopped(start)
+    (path / "state.json").write_text("{")
+    told = start().events(0)
+    assert told[0].kind == "recovered"
+    assert "steps replayed" in told[0].text
+    assert "state.json: damaged" in told[0].text
+    assert len([event for event in told if event.kind == "started"]) == 0
