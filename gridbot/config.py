@@ -186,11 +186,8 @@ def _places(loaded: LoadedConfig) -> list[str]:
 
 def render_check(loaded: LoadedConfig) -> str:
     """The line "ok", and what the settings mean in money and orders."""
-    fees, target, floor = (
-        loaded.settings.fees,
-        loaded.settings.grid.profit_pct,
-        _fee_floor(loaded.settings),
-    )
+    fees, target = loaded.settings.fees, loaded.settings.grid.profit_pct
+    floor = _fee_floor(loaded.settings)
     changed = [key for key, row in rows().items() if loaded.values[key] != row.default]
     return "\n".join([
         "ok",
@@ -200,8 +197,12 @@ def render_check(loaded: LoadedConfig) -> str:
         f"{plain(target - floor)} % above it",
         *_order_lines(loaded.settings),
         f"not default     {len(changed)} of {len(rows())} settings",
-        *(f"  {_with_origin(loaded, key)}" for key in changed),
+        *(f"  {_with_origin(loaded, key)}{_no_effect(key)}" for key in changed),
     ])  # fmt: skip
+
+
+def _no_effect(key: str) -> str:
+    return "  WARNING: no effect in this version" if "not used yet" in rows()[key].help else ""
 
 
 def _order_lines(settings: Settings) -> Iterator[str]:

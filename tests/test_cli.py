@@ -188,7 +188,7 @@ def test_it_tells_its_version(gridbot: Gridbot) -> None:
         ("ledger show --data-dir nowhere", "{here}/nowhere: no data directory there"),
         ("status --data-dir .", "{here}: nothing has been traded there yet"),
         ("ledger verify --data-dir .",
-         "{here}/ledger.jsonl: no ledger there: nothing has been traded in {here}"),
+         "{here}/ledger.jsonl: no ledger there: nothing was traded yet"),
         ("status --data-dir=", "Invalid value for '--data-dir': the name is empty; give one or "
          "leave the option out. See: gridbot status --help"),
         ("config check --config no.toml", "--config: no such file: no.toml"),

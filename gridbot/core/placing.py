@@ -283,7 +283,9 @@ def _place_entry(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Wait
     cycle = slot.state.cycle_a if trade == "A" else slot.state.cycle_b
     state, action = add_entry_order(slot.state, slot.cfg, side, trade, cycle, size, "wanted")
     if action is None:
-        return Waiting("minimum size", since, price=brain.price)
+        rules, least = brain.instrument, plain(slot.cfg.min_volume)
+        text = f"needs {least} {rules.base}, worth {plain(rules.min_cost)} {rules.quote}"
+        return Waiting("minimum size", since, text, price=brain.price)
     price, volume = resting_price(brain, side, action.price), action.volume
     lack = _lacks(brain, trade, price, volume, since)
     if lack is not None:

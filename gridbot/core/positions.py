@@ -114,8 +114,6 @@ class Positions(msgspec.Struct):
     opening_worth: Decimal = ZERO
     external_worth: Decimal = ZERO
 
-    # --- reading ----------------------------------------------------------------------------
-
     def position(self, slot_id: int, trade_id: str, cycle: int) -> Position | None:
         """The open position of this cycle, if there is one."""
         return self.open.get(slot_id, {}).get(f"{trade_id}{cycle}")
@@ -142,8 +140,6 @@ class Positions(msgspec.Struct):
         """Worth of these balances at ``price`` minus all that explains it: zero, exactly."""
         open_result = sum((self.unrealised(slot_id, price) for slot_id in self.open), ZERO)
         return quote + base * price - self.known_worth(price) - open_result
-
-    # --- executions -------------------------------------------------------------------------
 
     def enter(self, part: FillPart) -> None:
         """Add an entry execution to its position."""
@@ -202,8 +198,6 @@ class Positions(msgspec.Struct):
         self._credit(slot_id, SlotAccount(write_offs=result))
         return position.volume, result
 
-    # --- dust -------------------------------------------------------------------------------
-
     def set_aside(self, slot_id: int, trade_id: str, cycle: int) -> None:
         """Make a position too small for an exit a lot: open, but waiting for company."""
         position = self._need(slot_id, trade_id, cycle)
@@ -237,8 +231,6 @@ class Positions(msgspec.Struct):
         slot[f"{trade_id}{cycle}"] = target = replace(target, aside=False)
         return target
 
-    # --- money that came or went by itself --------------------------------------------------
-
     def opening(self, quote: Decimal, base: Decimal, price: Decimal) -> None:
         """The account as first seen: its base is inventory at ``price``."""
         self.opening_worth += quote + base * price
@@ -252,8 +244,6 @@ class Positions(msgspec.Struct):
     def rounding(self, quote: Decimal, base: Decimal) -> None:
         """Signed scraps without a price: they change what the inventory has cost."""
         self._stock(base, -quote)
-
-    # --- inside -----------------------------------------------------------------------------
 
     def _need(self, slot_id: int, trade_id: str, cycle: int) -> Position:
         position = self.position(slot_id, trade_id, cycle)

@@ -134,9 +134,6 @@ def _coarser(configured: int | None, exchange: int) -> int:
     return exchange if configured is None else min(configured, exchange)
 
 
-# --- wakes ----------------------------------------------------------------------------------
-
-
 def next_wake(
     slot: Slot, settings: Settings, frozen: bool, registry: Registry
 ) -> tuple[Bounds, float]:

@@ -142,8 +142,6 @@ class _Replay:
             dict(sorted(grid.accounts.items())), held, grid.inventory_units, grid.inventory_cost,
         )  # fmt: skip
 
-    # --- every row --------------------------------------------------------------------------
-
     def _chain(self, line: bytes, row: LedgerEntry) -> None:
         digest = chained_hash(line, self.hash)
         if digest is None:
@@ -181,8 +179,6 @@ class _Replay:
             _require(same, f"{due} belongs to another order than the execution before it")
         elif row.entry_type in ("FEE", "CYCLE_PROFIT"):
             raise _Bad(f"{row.entry_type} without the execution it belongs to")
-
-    # --- by type ----------------------------------------------------------------------------
 
     def _meaning(self, row: LedgerEntry) -> None:
         kind = row.entry_type

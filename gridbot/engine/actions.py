@@ -142,9 +142,6 @@ def key_map() -> dict[tuple[str, ...], tuple[Action, ...]]:
     return _rows_by("keys")
 
 
-# --- parsing --------------------------------------------------------------------------------
-
-
 def parse(text: str, scene: Scene | None = None) -> ParsedCommand:
     """The command ``text`` means; raises CommandError with the line to show."""
     scene = scene or Scene()
@@ -280,9 +277,6 @@ def _slot_called(word: str, scene: Scene) -> int:
     if not name:
         raise CommandError("E30", f'no slot is called "{word}"')
     return names[name]
-
-
-# --- completion -----------------------------------------------------------------------------
 
 
 def complete(text: str) -> list[Completion]:

@@ -77,8 +77,6 @@ class Engine:
         self._reconcile_steps = reconcile_steps
         self._reconcile_in = 0
 
-    # --- one look at the world ----------------------------------------------------------
-
     async def step(self, at: float, price: Decimal | None, previous: Look | None = None) -> bool:
         """Look, and act if anything could happen. Returns whether the brain was stepped.
         ``price``: the accepted market price now. ``previous``: the last accepted price before it
@@ -197,8 +195,6 @@ class Engine:
         _, self.cursor = await self.exchange.changes(self.cursor)
         self.missed = await self.exchange.reports(ids)
         self.urgent = True
-
-    # --- saving -------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """What a snapshot holds: the brain, the simulated venue, and answers not yet journalled."""

@@ -138,8 +138,6 @@ class OrderBook:
             return self.base_total - self.base_held
         return self.quote_total - self.quote_held
 
-    # --- filling ----------------------------------------------------------------------------
-
     def _best_prices(self) -> tuple[int, int]:
         """The highest buy and the lowest sell, scaled."""
         buys, sells = self._buys, self._sells
@@ -210,8 +208,6 @@ class OrderBook:
         if len(self._log) > 2 * self._keep:
             del self._log[: self._keep]
             self._log_offset += self._keep
-
-    # --- placing, moving, cancelling --------------------------------------------------------
 
     def _place(self, request: OrderRequest) -> Outcome:
         client_id = request.client_id

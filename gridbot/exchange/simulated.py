@@ -46,8 +46,6 @@ class SimulatedExchange(OrderBook):
 
     _rows: tuple[OwnLedgerRow, ...] = ()
 
-    # --- time -------------------------------------------------------------------------------
-
     def advance(self, down: int, up: int, until: float) -> None:
         """Move to the first tick with price <= down, price >= up, time >= until or a fill of ours.
         Bounds are scaled prices. Stays on the market's last tick.
@@ -78,8 +76,6 @@ class SimulatedExchange(OrderBook):
         """The price in force, scaled."""
         return self.market.price
 
-    # --- writes -----------------------------------------------------------------------------
-
     async def place(self, requests: list[OrderRequest]) -> list[Outcome]:
         """Accept or refuse each order in turn."""
         return [self._place(request) for request in requests]
@@ -91,8 +87,6 @@ class SimulatedExchange(OrderBook):
     async def cancel(self, client_ids: list[str]) -> list[Outcome]:
         """Cancel resting orders; accepted too for one that is cancelled already."""
         return [self._cancel(client_id, "User requested") for client_id in client_ids]
-
-    # --- reads ------------------------------------------------------------------------------
 
     async def instrument(self) -> Instrument:
         return self._instrument
@@ -160,8 +154,6 @@ class SimulatedExchange(OrderBook):
         figures = (fill.price, fill.volume, fill.cost, fill.fee, self._fee_asset)
         return Execution(*identity, *figures)
 
-    # --- the world outside the engine -------------------------------------------------------
-
     def deposit(self, asset: str, amount: Decimal) -> OwnLedgerRow:
         """Book ``amount`` of ``asset`` from outside; a negative one is a withdrawal.
         Raises ValueError for an asset that is not of the pair.
@@ -181,8 +173,6 @@ class SimulatedExchange(OrderBook):
     def cancel_outside(self, client_id: str) -> Outcome:
         """Cancel one of our orders as somebody else with access to the account would."""
         return self._cancel(client_id, "Cancelled outside")
-
-    # --- state ------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """Everything a restored venue needs to go on the same way, ready for JSON."""

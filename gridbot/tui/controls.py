@@ -80,8 +80,6 @@ class Controls:
     def _keep(self, at: float, text: str) -> None:
         self.messages.append(f"{clock(at)}  {text}")
 
-    # --- the clock ----------------------------------------------------------------------
-
     def tick(self) -> None:
         """Look at the engine and the clock."""
         now, view = self.now(), self.view
@@ -105,8 +103,6 @@ class Controls:
             if self._ledger_of != (slot.id, body.seq):
                 self.view.ledger = self.client.ledger(slot.id, LEDGER_ROWS)
             self._ledger_of = (slot.id, body.seq)
-
-    # --- keys ---------------------------------------------------------------------------
 
     def press(self, key: str) -> None:
         """Give a key to the mode that is on."""
@@ -169,8 +165,6 @@ class Controls:
         if self.question is None:
             self.sender.send(row, args, self.now())
 
-    # --- the command bar ----------------------------------------------------------------
-
     def _edit(self, key: str) -> None:
         line = self.line
         if key == "Esc" or (key in ("Backspace", "^h", "Enter") and not line.text.strip()):
@@ -205,8 +199,6 @@ class Controls:
         if not ack.ok and typed and presses == self._presses and self.mode == "NORMAL":
             self.commanding = True
             self.line.open(typed, f"{ack.code}: {ack.message}")
-
-    # --- what the screen does itself ------------------------------------------------------
 
     def _do_move(self, by: int, count: int = 1) -> None:
         self.view.move(by * count)

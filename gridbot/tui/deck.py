@@ -93,8 +93,6 @@ class Deck(App[None], inherit_bindings=False):
         if not self.controls.sender.waiting:
             self._answers.pause()
 
-    # --- drawing ------------------------------------------------------------------------
-
     def tick(self) -> None:
         """Look at the engine; draw what changed."""
         self.controls.tick()

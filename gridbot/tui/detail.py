@@ -12,19 +12,19 @@ from gridbot.tui.view import View
 PHASES = {
     "S0": "both entries", "S1a": "A's exit waits", "S1b": "B's exit waits", "S2": "both exits wait",
 }  # fmt: skip
-TWO_STACKS_CELLS = 110
+TWO_STACKS_CELLS = 76
 LEFT_CELLS, RIGHT_CELLS = 58, 33
 
 
 def detail(view: View, width: int, beside: bool) -> list[Line]:
-    """The whole pane, beside or under the table; in two stacks where it is wide."""
+    """The whole pane, beside the table or, if wide then in two stacks, under it."""
     if beside:
-        rows = _stacks(view, width - 1)
+        rows = _rows(view, width - 1, False)
         return [[("│", "dim"), *row] for row in [*rows, *[[]] * (100 - len(rows))]]
-    return [[("─" * width, "dim")], *_stacks(view, width)]
+    return [[("─" * width, "dim")], *_rows(view, width, width >= TWO_STACKS_CELLS)]
 
 
-def _stacks(view: View, width: int) -> list[Line]:
+def _rows(view: View, width: int, two_stacks: bool) -> list[Line]:
     slot = view.slot
     if slot is None:
         return [[(" no slot selected", "dim")]]
@@ -40,7 +40,7 @@ def _stacks(view: View, width: int) -> list[Line]:
         *_section(f"LEDGER, LAST {len(view.ledger)}", [_entry(one) for one in view.ledger[::-1]]),
     ]  # fmt: skip
     rows = [*left, *right]
-    if width >= TWO_STACKS_CELLS:
+    if two_stacks:
         cells, empty = min(width - RIGHT_CELLS, LEFT_CELLS), Line()
         pairs = zip_longest(left, right, fillvalue=empty)
         rows = [[*fit(whole(one, cells), cells), *other] for one, other in pairs]

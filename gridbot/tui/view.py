@@ -31,8 +31,6 @@ class View:
         self.last_event: Event | None = None
         self.ledger: list[LedgerEntry] = []
 
-    # --- taking in ----------------------------------------------------------------------
-
     def take(self, status: Status | None, now: float) -> str:
         """Remember the latest status; the text says whether the selected slot vanished."""
         self.now = now
@@ -64,8 +62,6 @@ class View:
         if gone is None or self.selected is None:
             return ""
         return f"slot {gone} is gone; slot {self.selected} is selected"
-
-    # --- questions ----------------------------------------------------------------------
 
     @property
     def slots(self) -> tuple[SlotStatus, ...]:
@@ -132,8 +128,6 @@ class View:
             "": True, "running": not stopped, "stopped": stopped,
             "slot_running": slot is not None and not parked, "slot_paused": parked,
         }[when]  # fmt: skip
-
-    # --- the selection ------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
         """Select ``rows`` further down."""
