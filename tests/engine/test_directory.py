@@ -182,3 +182,12 @@ def test_little_room_is_told(tmp_path: Path, free: int, state: str) -> None:
 
 def test_real_free_space_is_measured(tmp_path: Path) -> None:
     assert Disk().free_bytes(tmp_path) > 0
+
+
+def test_a_directory_one_may_not_write_in_is_refused_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(DirectoryError, match="no permission to write there"):
+        open_directory(tmp_path / "data")
+    assert not list((tmp_path / "data").iterdir())

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -206,3 +207,9 @@ def test_the_recorded_sets_load(
         assert market.end_at == span[1]
     market.advance(NO_DOWN, NO_UP, math.inf)
     assert (market.at, market.finished) == (market.end_at, True)
+
+
+def test_a_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MarketDataError, match="is not a regular file"):
+        read_market(tmp_path / "pipe")

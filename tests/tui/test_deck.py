@@ -179,6 +179,21 @@ def test_a_question_is_deaf_at_first_and_takes_only_its_own_keys() -> None:
     hand.play(script)
 
 
+def test_text_typed_into_a_question_does_not_answer_it_with_its_enter() -> None:
+    client = StillClient(status())
+    hand = Hand(client)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await hand.press(pilot, "p")
+        await hand.press(pilot, ":", "q")
+        await hand.press(pilot, "Enter", pause=0)  # it comes with the text
+        assert hand.deck.controls.mode == "CONFIRM" and client.sent == []
+        await hand.press(pilot, "Enter")
+        assert client.sent == [("pause", {})]
+
+    hand.play(script)
+
+
 def test_small_risks_take_y_and_n() -> None:
     client = StillClient(status())
     hand = Hand(client)
