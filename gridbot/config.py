@@ -141,7 +141,7 @@ def _contradictions(settings: Settings, values: Mapping[str, Any]) -> Iterator[t
         holds, words = _OPERATORS[sign]
         if not holds(values[left], values[right]):
             yield f"{left} {right}", f"{{0}} must {words} {{1}}"
-    floor, cap = _fee_floor(settings), _effective_cap(settings)
+    floor, cap = _fee_floor(settings), effective_cap(settings)
     if settings.grid.profit_pct < floor:
         yield _FLOOR_KEYS, f"{{0}} is below the fee floor {plain(floor)} = 2 x {{1}} + {{2}}"
     if cap < EFFECTIVE_CAP_MIN:
@@ -160,10 +160,6 @@ def _with_origin(loaded: LoadedConfig, key: str) -> str:
 
 def _fee_floor(settings: Settings) -> Decimal:
     return fee_floor_pct(settings.fees.maker_fee_pct, settings.fees.min_profit_margin_pct)
-
-
-def _effective_cap(settings: Settings) -> int:
-    return effective_cap(open_orders_limit(settings), settings.capacity.open_order_safety_ratio)
 
 
 # ---- reports
@@ -206,7 +202,7 @@ def _no_effect(key: str) -> str:
 
 
 def _order_lines(settings: Settings) -> Iterator[str]:
-    slots, cap, per_slot = settings.slots, _effective_cap(settings), ORDERS_RESERVED
+    slots, cap, per_slot = settings.slots, effective_cap(settings), ORDERS_RESERVED
     count, ratio = slots.initial_slots, settings.capacity.open_order_safety_ratio
     sticky = int((count * slots.initial_sticky_ratio).to_integral_value(ROUND_CEILING))
     orders = sticky * per_slot["sticky"] + (count - sticky) * per_slot["cycle"]

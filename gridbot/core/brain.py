@@ -30,7 +30,7 @@ from gridbot.core.records import (
     StepInput,
     TradeId,
 )
-from gridbot.core.settings import Settings, fee_floor_pct, open_orders_limit, settings_from_plain
+from gridbot.core.settings import Settings, fee_floor_pct, settings_from_plain
 from gridbot.core.slot import Slot, Waiting, next_wake
 from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 
@@ -206,16 +206,13 @@ class Brain:
     @property
     def work_bank(self) -> WorkBank:
         """The work bank now."""
-        limit, sticky = open_orders_limit(self.settings), len(self.slots) - self.cycle_slots
-        used = self.registry.resting
-        return work_bank(limit, used, sticky, self.cycle_slots, self.settings.capacity)
+        sticky = len(self.slots) - self.cycle_slots
+        return work_bank(self.settings, self.registry.resting, sticky, self.cycle_slots)
 
     @property
     def has_room(self) -> bool:
         """Entries stop at the effective cap, counting exits that are still to be placed."""
-        ratio = self.settings.capacity.open_order_safety_ratio
-        cap = effective_cap(open_orders_limit(self.settings), ratio)
-        return len(self.registry.by_client) < cap
+        return len(self.registry.by_client) < effective_cap(self.settings)
 
     def is_frozen(self, slot: Slot) -> bool:
         """Neither refreshes nor deadlines run for this slot."""

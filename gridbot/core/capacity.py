@@ -4,12 +4,11 @@ Capacity is reserved when a slot is created (2 orders sticky, 4 cycle). Bands ga
 standing slot's entries stop at the effective cap, and exits may use the reserve above it.
 """
 
-from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
-from gridbot.core.settings import CapacitySettings
+from gridbot.core.settings import Settings, open_orders_limit
 
 Kind = Literal["sticky", "cycle"]
 Band = Literal["normal", "caution", "stop"]
@@ -30,19 +29,17 @@ class WorkBank(msgspec.Struct, frozen=True):
     room_cycle: int
 
 
-def effective_cap(limit: int, safety_ratio: Decimal) -> int:
-    """Orders we allow ourselves: the limit times the safety ratio, rounded down."""
-    return int(limit * safety_ratio)
+def effective_cap(settings: Settings) -> int:
+    """Orders we allow ourselves: the pair's limit times the safety ratio, rounded down."""
+    return int(open_orders_limit(settings) * settings.capacity.open_order_safety_ratio)
 
 
-def work_bank(
-    limit: int, used: int, sticky_slots: int, cycle_slots: int, settings: CapacitySettings
-) -> WorkBank:
+def work_bank(settings: Settings, used: int, sticky_slots: int, cycle_slots: int) -> WorkBank:
     """The work bank for this many slots and orders (architecture: 84/0, 70/7 … 0/42 at 225)."""
-    cap = effective_cap(limit, settings.open_order_safety_ratio)
+    limit, cap, bands = open_orders_limit(settings), effective_cap(settings), settings.capacity
     headroom, (per_sticky, per_cycle) = cap - used, ORDERS_RESERVED.values()
-    band: Band = "caution" if headroom <= settings.caution_headroom else "normal"
-    if headroom <= settings.stop_headroom:
+    band: Band = "caution" if headroom <= bands.caution_headroom else "normal"
+    if headroom <= bands.stop_headroom:
         band = "stop"
     sticky, cycle = per_sticky * sticky_slots, per_cycle * cycle_slots
     free = max(cap - max(sticky + cycle, used), 0)

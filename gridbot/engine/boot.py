@@ -8,6 +8,7 @@ no outcome is UNKNOWN and looked up (a replayed venue simply answers again).
 """
 
 import secrets
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import msgspec
 
 from gridbot.core.brain import Brain, StepOutputs
 from gridbot.core.brain_state import load_brain
+from gridbot.core.ledger import SLOT_LINES_MAX, Books
 from gridbot.core.orders import DIGITS
 from gridbot.core.records import (
     BootRecord,
@@ -23,21 +25,21 @@ from gridbot.core.records import (
     Event,
     Fees,
     Instrument,
+    LedgerEntry,
     Outcome,
     SendingRecord,
     StepInput,
     Verb,
 )
 from gridbot.core.settings import Settings
-from gridbot.engine.disk import Disk, EngineFileError
+from gridbot.engine.disk import Disk, EngineFileError, lines_backwards
 from gridbot.engine.engine import SEND_DEADLINE_SECONDS, Engine
-from gridbot.engine.ledger_file import tail
 from gridbot.engine.store import Store, check_digest
 from gridbot.engine.venues import Venue, load_venue, plan_venue, venue_fees
 from gridbot.exchange.protocol import Exchange
 
-# Sections of the configuration whose edit changes a directory's engine.
 LINES_RECALLED = 2_000  # of the ledger, for the screen
+# Sections of the configuration whose edit changes a directory's engine.
 EDITABLE = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
 
 
@@ -161,6 +163,15 @@ def _say_recovered(engine: Engine, steps: int) -> None:
         )
 
 
+def _recall_lines(books: Books, ledger: Path, before_id: int) -> None:
+    """Give each slot its latest lines from the file; the replay has brought the later ones."""
+    for _, line in islice(lines_backwards(ledger), LINES_RECALLED):
+        entry = msgspec.json.decode(line, type=LedgerEntry)
+        lines = books.slot_lines(entry.slot_id)
+        if entry.id < before_id and len(lines) < SLOT_LINES_MAX:
+            lines.appendleft(line)
+
+
 def _unknown(outputs: StepOutputs, sending: SendingRecord) -> list[Outcome]:
     until = sending.deadline or SEND_DEADLINE_SECONDS
     sent: list[tuple[Verb, list[str]]] = [
@@ -194,10 +205,7 @@ async def resume(
     now = brain.now if at is None else at
     store.begin(brain.seq, now)
     store.book([line for number, line in lines if number > store.ledger.last_id])
-    for entry in reversed(tail(store.ledger_path, LINES_RECALLED)):
-        slot_lines = brain.books.slot_lines(entry.slot_id)
-        if entry.id < known_id and len(slot_lines) < LINES_RECALLED // 10:
-            slot_lines.appendleft(msgspec.json.encode(entry))  # what came later is there already
+    _recall_lines(brain.books, store.ledger_path, known_id)
     if unsent is not None:
         await engine.send(unsent, now)
     elif sent is not None and venue is None:
