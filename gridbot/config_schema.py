@@ -70,7 +70,7 @@ class Row(msgspec.Struct, frozen=True):
     @property
     def private(self) -> bool:
         """Withheld from the engine, which writes its settings to disk: secrets and places."""
-        return self.format in ("path", "url") or is_secret_name(self.name)
+        return self.format in ("path", "file_path", "url", "text") or is_secret_name(self.name)
 
 
 @cache
@@ -207,7 +207,7 @@ def shown(row: Row, value: Value) -> str:
     if is_secret_name(row.key):
         return MASK
     if isinstance(value, str):
-        return value if row.format == "path" else masked(value)
+        return value if row.format in ("path", "file_path") else masked(value)
     return _figure(value)
 
 

@@ -485,6 +485,9 @@ TEXTS = {
     "path": ["/srv/grid bot/ü", "~/data"],
     "url": ["https://example.org/x"],
     "line": ["abc123!"],
+    "file_path": ["/etc/gridbot/credentials", "~/keys"],
+    "text": ["notify --to me", "/usr/bin/true"],
+    "address": ["https://api.kraken.com", "http://127.0.0.1:8000", "http://localhost/"],
 }
 
 
@@ -568,7 +571,7 @@ SECRETS = (
     .map(lambda b: base64.b64encode(b).decode())
     .filter(lambda text: len(set(text)) > 20)
 )
-NAMEABLE = ("path", "name", "file")
+NAMEABLE = ("path", "name", "file", "file_path", "text")
 
 
 @settings(deadline=None)
@@ -599,7 +602,8 @@ def test_a_short_misspelt_secret_is_not_repeated_either(path: Path) -> None:
 
 def test_the_engine_gets_no_secret_and_no_place() -> None:
     private = {row.key for row in rows().values() if row.private}
-    assert private == {f"persistence.{n}" for n in ("data_dir", "supabase_url", "supabase_key")}
+    stored = {f"persistence.{n}" for n in ("data_dir", "supabase_url", "supabase_key")}
+    assert private == stored | {"exchange.credentials_file", "alerts.command"}
     config = load(None, {}, [(key, "https://hunter2") for key in private])
     assert "hunter2" not in repr(config.settings)
     assert config.values["persistence.supabase_key"] == "https://hunter2"
@@ -663,7 +667,7 @@ def test_check_paints_the_money_picture() -> None:
         "full house      84 sticky slots hold up to 168 orders; 123 of them wait for capacity",
         "capital         about 10 quote and the same worth of base per slot, 140 of each for "
         "14 slots; funds.quote 55 pays for 5 buy entries",
-        "not default     4 of 73 settings",
+        "not default     4 of 79 settings",
         "  exchange.tier = starter [flag --set exchange.tier]",
         "  funds.quote = 55 [flag --set funds.quote]",
         "  grid.profit_pct = 1.5 [flag --set grid.profit_pct]",

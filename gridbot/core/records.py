@@ -61,10 +61,14 @@ class Quote(Record, frozen=True):
 
 
 class Balance(Record, frozen=True):
-    """One asset on the account; ``held`` is what resting orders reserve."""
+    """One asset on the account: spendable units only. ``held`` is what resting orders reserve,
+    ``foreign`` the part of it that orders of somebody else hold, ``elsewhere`` what the exchange
+    keeps under another name of the asset (staked, earning) and cannot be traded."""
 
     total: Decimal
     held: Decimal = ZERO
+    foreign: Decimal = ZERO
+    elsewhere: Decimal = ZERO
 
 
 class Execution(Record, frozen=True):
@@ -83,7 +87,9 @@ class Execution(Record, frozen=True):
 
 
 class OwnLedgerRow(Record, frozen=True):
-    """One row of the exchange's own books about our account."""
+    """One row of the exchange's own books about our account; the account changes by
+    ``amount - fee``. ``ref_id``: the trade or transfer it belongs to. ``client_id``: of the order
+    whose trade it is, empty for orders without one and for everything else."""
 
     row_id: str
     at: float
@@ -93,6 +99,7 @@ class OwnLedgerRow(Record, frozen=True):
     fee: Decimal
     balance: Decimal
     ref_id: str = ""
+    client_id: str = ""
 
 
 # --- orders ---------------------------------------------------------------------------------
@@ -246,13 +253,18 @@ class LedgerEntry(Record, frozen=True):
 
 class Changes(Record, frozen=True):
     """Facts that changed outside the market: instrument, fees, an edited configuration, loss and
-    return of the price, room on the disk."""
+    return of the price, a spread too wide, room on the disk, orders on the pair that are not ours,
+    trouble with the exchange ("" when it is over), and a reason to halt."""
 
     instrument: Instrument | None = None
     settings: dict[str, Any] | None = None
     fees: Fees | None = None
     price_lost: bool | None = None
+    spread_wide: bool | None = None
     disk: Literal["ok", "low", "critical"] | None = None
+    foreign_orders: int | None = None
+    trouble: str | None = None
+    halt: str | None = None
 
 
 class StepInput(Record, frozen=True, tag="step", tag_field="k"):

@@ -24,6 +24,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True):
     base_asset: str | None = None
     quote_asset: str | None = None
     tier: Tier | None = None
+    base_url: str = "https://api.kraken.com"
+    credentials_file: str | None = None
     max_spread_pct: Decimal = D("1")
 
 
@@ -42,6 +44,7 @@ class GridSettings(msgspec.Struct, frozen=True):
     refresh_pct: Decimal = D("1.0")
     max_consecutive_refreshes: int = 3
     refresh_cooldown_sec: float = 300.0
+    partial_wait_sec: float = 900.0
 
 
 class SlotsSettings(msgspec.Struct, frozen=True):
@@ -107,6 +110,12 @@ class TimingSettings(msgspec.Struct, frozen=True):
     price_jump_confirm_pct: Decimal = D("10")
 
 
+class AlertsSettings(msgspec.Struct, frozen=True):
+    command: str | None = None
+    min_interval_sec: float = 300.0
+    daily_at_hour: int = 8
+
+
 class PersistenceSettings(msgspec.Struct, frozen=True):
     data_dir: str | None = None
     state_file: str = "state.json"
@@ -151,6 +160,7 @@ class Settings(msgspec.Struct, frozen=True):
     risk: RiskSettings = RiskSettings()
     fees: FeesSettings = FeesSettings()
     timing: TimingSettings = TimingSettings()
+    alerts: AlertsSettings = AlertsSettings()
     persistence: PersistenceSettings = PersistenceSettings()
     run: RunSettings = RunSettings()
     tui: TuiSettings = TuiSettings()

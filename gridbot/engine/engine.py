@@ -191,9 +191,9 @@ class Engine:
     async def catch_up(self) -> None:
         """After a restart beside an exchange that lived on: read every order we know of."""
         known = list(self.brain.registry.by_client.values())
-        ids = [live.client_id for live in known if live.standing not in ("wanted", "unknown")]
+        sent = [live for live in known if live.standing not in ("wanted", "unknown")]
         _, self.cursor = await self.exchange.changes(self.cursor)
-        self.missed = await self.exchange.reports(ids)
+        self.missed = await self.exchange.reports(sent)
         self.urgent = True
 
     def state(self) -> dict[str, Any]:

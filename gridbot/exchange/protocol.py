@@ -9,8 +9,10 @@ Reads raise one of the errors below; writes answer with Outcome values and raise
     `- Fatal           key, permission, account, pair: the engine halts
 """
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from gridbot.core.orders import LiveOrder
 from gridbot.core.records import (
     AmendRequest,
     Balance,
@@ -54,6 +56,14 @@ class Fatal(ExchangeError):
     """Nothing that waiting would mend."""
 
 
+KnownOrders = Callable[[], Sequence[LiveOrder]]
+
+
+def nothing_known() -> Sequence[LiveOrder]:
+    """For exchanges that need not be told which orders we believe to be there."""
+    return ()
+
+
 class Exchange(Protocol):
     """One pair on one account. Times are epoch seconds, cursors are opaque texts ("" = start)."""
 
@@ -62,14 +72,17 @@ class Exchange(Protocol):
     async def quote(self) -> Quote: ...
     async def balances(self) -> dict[str, Balance]: ...
     async def open_orders(self) -> OpenOrders: ...
-    async def reports(self, client_ids: list[str]) -> list[OrderReport]:
+    async def reports(self, orders: Sequence[LiveOrder]) -> list[OrderReport]:
         """Reports of these orders, open or done; an order the exchange never had is left out."""
         ...
 
-    async def changes(self, cursor: str) -> tuple[list[OrderReport], str]:
+    async def changes(
+        self, cursor: str, known: KnownOrders = nothing_known
+    ) -> tuple[list[OrderReport], str]:
         """Reports of own orders that filled or ended since ``cursor``, each once, and a new cursor.
-        What our own placing and amending did is told by its outcome, not here. How changes are
-        found cheaply is the adapter's business; it never misses one.
+        What our own placing and amending did is told by its outcome, not here. ``known``: the
+        orders we believe to be at the exchange, with the figures already booked; an exchange that
+        keeps no log of changes finds them by comparing. It never misses one.
         """
         ...
 

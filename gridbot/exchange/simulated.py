@@ -9,13 +9,14 @@ it and their cursor is a line number. A venue restored from ``state`` goes on bi
 import json
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from gridbot.core.numbers import ZERO
+from gridbot.core.orders import LiveOrder
 from gridbot.core.records import (
     AmendRequest,
     Balance,
@@ -31,7 +32,7 @@ from gridbot.core.records import (
 )
 from gridbot.exchange.markets import grid_before
 from gridbot.exchange.order_book import Fill, Line, Order, OrderBook
-from gridbot.exchange.protocol import BadAnswer
+from gridbot.exchange.protocol import BadAnswer, KnownOrders, nothing_known
 
 # What is saved as it stands: attributes by name, with the type they are read back as.
 FIGURES: dict[str, Callable[[Any], Any]] = {
@@ -109,9 +110,9 @@ class SimulatedExchange(OrderBook):
         """All resting orders, oldest first."""
         return OpenOrders(tuple(map(self._report, self._open.values())), self.now)
 
-    async def reports(self, client_ids: list[str]) -> list[OrderReport]:
+    async def reports(self, orders: Sequence[LiveOrder]) -> list[OrderReport]:
         """Reports of those orders that are open or among the last ``keep`` done ones."""
-        known = map(self._known.get, client_ids)
+        known = [self._known.get(one.client_id) for one in orders]
         return [self._report(order) for order in known if order is not None]
 
     async def find(self, client_id: str, since: float) -> OrderReport | None:
@@ -119,7 +120,9 @@ class SimulatedExchange(OrderBook):
         order = self._known.get(client_id)
         return None if order is None else self._report(order)
 
-    async def changes(self, cursor: str) -> tuple[list[OrderReport], str]:
+    async def changes(
+        self, cursor: str, known: KnownOrders = nothing_known
+    ) -> tuple[list[OrderReport], str]:
         """Orders filled or cancelled since ``cursor``, by their last change."""
         lines, after = self._lines_since(cursor, "changes")
         last_first = {id(order): order for order, _ in reversed(lines)}
