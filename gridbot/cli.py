@@ -44,11 +44,15 @@ def main() -> NoReturn:
         from gridbot.config import ConfigError
         from gridbot.engine.disk import EngineFileError
         from gridbot.exchange.instruments import UnknownPair
+        from gridbot.exchange.kraken.credentials import CredentialsError
         from gridbot.exchange.markets import MarketDataError
+        from gridbot.exchange.protocol import ExchangeError
 
-        if not isinstance(error, ConfigError | EngineFileError | MarketDataError | UnknownPair):
+        bad_input = ConfigError | EngineFileError | MarketDataError | UnknownPair | CredentialsError
+        if not isinstance(error, bad_input | ExchangeError):
             raise  # a fault of the program itself
-        sys.exit(_complain(getattr(error, "problems", [str(error)]), 2))
+        code = 2 if isinstance(error, bad_input) else 1
+        sys.exit(_complain(getattr(error, "problems", [str(error)]), code))
 
 
 def _complain(problems: list[str], code: int) -> int:
@@ -134,9 +138,14 @@ def _json(text: str) -> Option:
     return Option(["--json", "as_json"], is_flag=True, help=text)
 
 
-_add(cli, "tui", "trade.on_screen")
+STARTING = [
+    Option(["--yes"], is_flag=True, help="Do not ask before the first live start."),
+    Option(["--adopt"], is_flag=True,
+           help="Go on although the account has orders this directory does not know."),
+]  # fmt: skip
+_add(cli, "tui", "trade.on_screen", *STARTING)
 _add(
-    cli, "run", "trade.without_screen",
+    cli, "run", "trade.without_screen", *STARTING,
     Option(["--headless"], is_flag=True, help="Without a screen: log lines on stdout."),
     Option(["--cycles"], type=IntRange(1), metavar="N", help="Stop after N polls."),
 )  # fmt: skip
@@ -152,6 +161,25 @@ _add(
     Option(["--pair"], metavar="P", callback=_named, help="Pair whose rules apply."),
     _json("The report as one JSON object."),
 )  # fmt: skip
+_add(
+    cli, "init", "prepare.make_configuration",
+    Option(["--mode"], metavar="MODE", help="sim, paper or live."),
+    Option(["--pair"], metavar="P", callback=_named, help="Pair to trade."),
+    Option(["--tier"], metavar="TIER", help="starter, intermediate or pro."),
+    Option(["--funds-quote"], metavar="X", help="Quote currency the bot may spend."),
+    Option(["--funds-base"], metavar="X", help="Base asset the bot may sell."),
+    Option(["--initial-slots"], metavar="N", help="Slots to start with."),
+    Option(["--order-size"], metavar="X", help="Worth of one order, in quote."),
+    Option(["--force"], is_flag=True, help="Overwrite, and write even what did not check out."),
+)  # fmt: skip
+_add(cli, "plan", "prepare.show_plan", _json("The plan as one JSON object."))
+_add(cli, "doctor", "prepare.report_health", _json("The checks as one JSON list."))
+_add(
+    cli, "cancel-orders", "kraken.cancel_orders",
+    Option(["--prefix"], default="gb", metavar="gbXXXX", help="What their client ids begin with."),
+    Option(["--pair"], metavar="P", callback=_named, help="Only those of this pair."),
+    Option(["--yes"], is_flag=True, help="Cancel without asking."),
+)  # fmt: skip
 _add(cli, "status", "look.show_status", _json("The whole status as one JSON object."))
 _add(
     ledger, "show", "look.show_ledger",
@@ -160,5 +188,36 @@ _add(
     _json("One JSON object per line."),
 )  # fmt: skip
 _add(ledger, "verify", "look.verify_ledger")
+_add(ledger, "reconcile", "kraken.reconcile")
 _add(config, "check", "look.check_config")
 _add(config, "show", "look.show_config")
+
+
+def _emulator(**options: Any) -> None:
+    import_module("gridbot.commands.emulator").emulate(**options)
+
+
+cli.add_command(
+    click.Command(
+        "emulator", callback=_emulator, help=HELP["emulator"],
+        params=[
+            Option(["--port"], type=IntRange(0, 65535), default=0, help="Port; 0: any free one."),
+            Option(["--replay"], metavar="FILE", type=FILE, help="Recorded market."),
+            Option(["--synthetic"], is_flag=True, help="Seeded synthetic market (the default)."),
+            Option(["--speed"], type=float, default=1.0, metavar="X",
+                   help="Market seconds per second."),
+            Option(["--tier"], type=click.Choice(["starter", "intermediate", "pro"]),
+                   default="starter", help="Whose limits apply."),
+            Option(["--fault"], multiple=True, metavar="NAME=RATE",
+                   help="A fault and its chance, 0 to 1. May be repeated. 'list' names them all."),
+            Option(["--seed"], type=int, default=1, metavar="N", help="Of market and faults."),
+            Option(["--pair"], metavar="P", callback=_named, help="The pair that is traded."),
+            Option(["--balance"], multiple=True, metavar="ASSET=AMOUNT",
+                   help="What the account holds. May be repeated."),
+            Option(["--ledger-digits"], type=click.Choice(["asset", "cost"]), default="asset",
+                   help="Digits money is booked with: the asset's or the cost's."),
+            Option(["--clock-offset"], type=float, default=0.0, metavar="SECONDS",
+                   help="How far the API's clock is ahead."),
+        ],
+    )
+)  # fmt: skip

@@ -8,7 +8,7 @@ The Settings handed out lack every private row: what the engine writes to disk h
 
 import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ EFFECTIVE_CAP_MIN = 2
 class ConfigError(ValueError):
     """The configuration cannot be used; ``problems`` holds one line for each reason."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
-        self.problems = list(problems)
+        self.problems = problems
 
 
 class LoadedConfig(msgspec.Struct, frozen=True):
@@ -59,26 +59,21 @@ def load(
     found = [*read_file(path, required_by), *read_env(env), *read_flags(overrides, typed or {})]
     problems = [problem for problem in found if isinstance(problem, str)]
     values = {key: row.default for key, row in rows().items()}
-    origins = dict.fromkeys(values, "default")
-    refused = set()
-    for given in found:
-        if not isinstance(given, str):
-            try:
-                values[given.key] = convert(rows()[given.key], given.raw, given.from_text)
-                origins[given.key] = given.origin
-            except Refused as error:
-                refused.add(given.key)
-                problems.append(_refusal(given.key, given.raw, given.origin, str(error)))
-    settings, data_dir = _public(values), Path()
-    try:
-        data_dir = _data_dir(values, origins, path)
-    except RuntimeError:
-        key, reason = "persistence.data_dir", "that home is not known"
-        problems.append(_refusal(key, values[key], origins[key], reason))
+    origins, refused = dict.fromkeys(values, "default"), set()
+    for key, raw, origin, from_text in (given for given in found if not isinstance(given, str)):
+        try:
+            values[key], origins[key] = convert(rows()[key], raw, from_text), origin
+        except Refused as error:
+            refused.add(key)
+            problems.append(_refusal(key, raw, origin, error))
+    data_dir = _data_dir(values, origins["persistence.data_dir"], path)
+    if data_dir is None:
+        key = "persistence.data_dir"
+        problems.append(_refusal(key, values[key], origins[key], "that home is not known"))
     read = path if os.path.exists(path) else None
-    loaded = LoadedConfig(settings, values, origins, read, data_dir)
+    loaded = LoadedConfig(_public(values), values, origins, read, data_dir or Path())
     # A refused value is reported already; a second line about its default would mislead.
-    for keys, text in _contradictions(settings, values):
+    for keys, text in _contradictions(loaded.settings, values):
         if refused.isdisjoint(keys.split()):
             problems.append(text.format(*(_with_origin(loaded, key) for key in keys.split())))
     if problems:
@@ -94,42 +89,41 @@ def _config_file(path: Path | None, env: Mapping[str, str]) -> tuple[Path, str |
     return Path(platformdirs.user_config_dir("gridbot")) / "config.toml", None
 
 
-def _refusal(key: str, raw: object, origin: str, reason: str) -> str:
+def _refusal(key: str, raw: object, origin: str, reason: object) -> str:
     return f"{origin}: {key} = {shown_raw(key, raw)}: {reason}"
 
 
 def _public(values: Mapping[str, Any]) -> Settings:
     defaults, built = Settings(), {}
     for section, members in sections().items():
-        set_here = [row for row in members if values[row.key] is not row.default]
-        public = {row.name: values[row.key] for row in set_here if not row.private}
+        public = {row.name: values[row.key] for row in members if not row.private}
         built[section] = msgspec.structs.replace(getattr(defaults, section), **public)
     return Settings(**built)
 
 
-def _data_dir(values: Mapping[str, Any], origins: Mapping[str, str], config_path: Path) -> Path:
+def _data_dir(values: Mapping[str, Any], origin: str, config_path: Path) -> Path | None:
+    """None if it lies in a home that is not known."""
     chosen = values["persistence.data_dir"]
     if chosen is None:
         return Path(platformdirs.user_data_dir("gridbot"), values["run.profile"])
     # A service starts anywhere: a directory named in the file is meant relative to that file.
-    in_file = origins["persistence.data_dir"].startswith("file ")
-    return ((config_path.parent if in_file else Path()) / Path(chosen).expanduser()).absolute()
+    start = config_path.parent if origin.startswith("file ") else Path()
+    try:
+        return (start / Path(chosen).expanduser()).absolute()
+    except RuntimeError:
+        return None
 
 
 # ---- settings that contradict each other
 
 
-_OPERATORS = {
-    "<": (operator.lt, "be below"),
-    "<=": (operator.le, "not be above"),
-    "!=": (operator.ne, "differ from"),
-}
+_BELOW, _NOT_ABOVE = (operator.lt, "be below"), (operator.le, "not be above")
 _PAIRS = (
-    "governor.orphan_pressure_high < governor.orphan_pressure_crit",
-    "capacity.stop_headroom <= capacity.caution_headroom",
-    "slots.initial_slots <= slots.max_slots",
-    "timing.poll_interval_seconds <= timing.stale_price_max_age_sec",
-    "persistence.state_file != persistence.ledger_file",
+    ("governor.orphan_pressure_high", _BELOW, "governor.orphan_pressure_crit"),
+    ("capacity.stop_headroom", _NOT_ABOVE, "capacity.caution_headroom"),
+    ("slots.initial_slots", _NOT_ABOVE, "slots.max_slots"),
+    ("timing.poll_interval_seconds", _NOT_ABOVE, "timing.stale_price_max_age_sec"),
+    ("persistence.state_file", (operator.ne, "differ from"), "persistence.ledger_file"),
 )
 _FLOOR_KEYS = "grid.profit_pct fees.maker_fee_pct fees.min_profit_margin_pct"
 _CAP_KEYS = "capacity.open_order_safety_ratio capacity.open_orders_per_pair_limit exchange.tier"
@@ -137,8 +131,7 @@ _CAP_KEYS = "capacity.open_order_safety_ratio capacity.open_orders_per_pair_limi
 
 def _contradictions(settings: Settings, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The keys of each, and a sentence in which {0} is the first key with value and origin."""
-    for left, sign, right in map(str.split, _PAIRS):
-        holds, words = _OPERATORS[sign]
+    for left, (holds, words), right in _PAIRS:
         if not holds(values[left], values[right]):
             yield f"{left} {right}", f"{{0}} must {words} {{1}}"
     floor, cap = _fee_floor(settings), effective_cap(settings)
@@ -201,24 +194,26 @@ def _no_effect(key: str) -> str:
     return "  WARNING: no effect in this version" if "not used yet" in rows()[key].help else ""
 
 
-def _order_lines(settings: Settings) -> Iterator[str]:
+def _order_lines(settings: Settings) -> list[str]:
     slots, cap, per_slot = settings.slots, effective_cap(settings), ORDERS_RESERVED
-    count, ratio = slots.initial_slots, settings.capacity.open_order_safety_ratio
-    sticky = int((count * slots.initial_sticky_ratio).to_integral_value(ROUND_CEILING))
-    orders = sticky * per_slot["sticky"] + (count - sticky) * per_slot["cycle"]
-    full = slots.max_slots * per_slot["sticky"]
-    yield f"effective cap   {cap} orders = {open_orders_limit(settings)} x {plain(ratio)}"
-    for start, held in (
-        (f"at the start    {count} slots ({sticky} sticky, {count - sticky} cycle)", orders),
-        (f"full house      {slots.max_slots} sticky slots", full),
-    ):
-        wait = f"; {held - cap} of them wait for capacity" if held > cap else ""
-        yield f"{start} hold up to {held} orders{wait}"
+    count, most, ratio = slots.initial_slots, slots.max_slots, slots.initial_sticky_ratio
+    sticky = int((count * ratio).to_integral_value(ROUND_CEILING))
     size, funds = settings.grid.order_size, settings.funds.quote
+    limit = f"{open_orders_limit(settings)} x {plain(settings.capacity.open_order_safety_ratio)}"
+
+    def hold(orders: int) -> str:
+        wait = f"; {orders - cap} of them wait for capacity" if orders > cap else ""
+        return f"hold up to {orders} orders{wait}"
+
+    kinds = f"{count} slots ({sticky} sticky, {count - sticky} cycle)"
+    at_start = sticky * per_slot["sticky"] + (count - sticky) * per_slot["cycle"]
     pays = ""
     if isinstance(funds, Decimal):
         pays = f"; funds.quote {plain(funds)} pays for {int(funds / size)} buy entries"
-    yield (
+    return [
+        f"effective cap   {cap} orders = {limit}",
+        f"at the start    {kinds} {hold(at_start)}",
+        f"full house      {most} sticky slots {hold(most * per_slot['sticky'])}",
         f"capital         about {plain(size)} quote and the same worth of base per slot, "
-        f"{plain(size * count)} of each for {count} slots{pays}"
-    )
+        f"{plain(size * count)} of each for {count} slots{pays}",
+    ]

@@ -11,7 +11,7 @@ import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import msgspec
@@ -97,8 +97,7 @@ def rows() -> Mapping[str, Row]:
 def _row(section: str, struct: type, name: str, hint: typing.Any) -> Row:
     parts = _leaves(hint)
     number = next((kind for kind in (bool, int, float, Decimal) if kind in parts), None)
-    words = tuple(part for part in parts if isinstance(part, str))
-    about = dict(_data()[section][name])
+    words, about = tuple(one for one in parts if isinstance(one, str)), dict(_data()[section][name])
     bounds = {bound: Decimal(about.pop(bound)) for bound in BOUNDS if bound in about}
     return Row(section, name, number, words, getattr(struct(), name), bounds, **about)
 
@@ -190,11 +189,9 @@ def shown_raw(key: str, raw: object) -> str:
     """A refused value for an error line: text in quotes, numbers as typed, secrets starred."""
     if is_secret_name(key):
         return MASK
-    if isinstance(raw, bool):
-        return _figure(raw)
     if isinstance(raw, int):
         # Python refuses to print integers of thousands of digits, which hexadecimal TOML can hold.
-        return str(raw) if abs(raw) < 10**19 else "too long"
+        return str(raw).lower() if abs(raw) < 10**19 else "too long"
     if isinstance(raw, str):
         return masked(raw) if isinstance(raw, TomlFloat) else f'"{masked(raw)}"'
     return "a table" if isinstance(raw, dict) else "a list" if isinstance(raw, list) else "a date"
@@ -224,27 +221,19 @@ def columns(table: Sequence[tuple[str, ...]]) -> list[str]:
 # ---- pages generated from the rows
 
 
-def example_toml() -> str:
-    """The example file: every key with its meaning, and its default behind a ``#``."""
-    return _page("example")
-
-
-def settings_markdown() -> str:
-    """docs/SETTINGS.md: every setting with default, range and meaning."""
-    return _page("markdown")
-
-
 def _page(name: str) -> str:
     page = _data()["pages"][name]
     text: str = page["start"]
     for section, members in sections().items():
         text += page["section"].format(section=section, about=_data()[section]["about"])
         for row in members:
-            kind, limits = "unset" if row.default is None else "row", allowed(row, unit=False)
-            text += page[kind].format(row=row, toml=_toml(row), allowed=allowed(row), limits=limits)
+            value: typing.Any = row.example if row.default is None else row.default
+            text += page["unset" if row.default is None else "row"].format(
+                row=row, toml=f'"{value}"' if isinstance(value, str) else _figure(value),
+                allowed=allowed(row), limits=allowed(row, unit=False),
+            )  # fmt: skip
     return text
 
 
-def _toml(row: Row) -> str:
-    value: typing.Any = row.example if row.default is None else row.default
-    return f'"{value}"' if isinstance(value, str) else _figure(value)
+example_toml = partial(_page, "example")  # every key with its meaning, its default behind a #
+settings_markdown = partial(_page, "markdown")  # docs/SETTINGS.md

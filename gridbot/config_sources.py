@@ -102,9 +102,9 @@ def _hint(guess: str | None, *names: str) -> str:
 
 def _similar_key(key: str) -> str | None:
     section, _, name = key.rpartition(".")
-    moved = [row.key for row in rows().values() if row.name == name.lower()]
-    if moved:
-        return moved[0]
+    for row in rows().values():
+        if row.name == name.lower():
+            return row.key
     near = _closest(name, [row.name for row in sections().get(section, [])])
     return f"{section}.{near}" if near else _closest(key, rows())
 
@@ -120,14 +120,12 @@ def _key_lines(text: str) -> Lines:
     """The line on which each key and section of a TOML text is first named."""
     lines: Lines = {}
     section: tuple[str, ...] = ()
-    for number, line in enumerate(text.split("\n"), start=1):
-        stripped = line.strip()
-        if stripped.startswith("["):
-            section = path = _key_path(stripped.strip("[").split("]")[0])
-        elif "=" in stripped and not stripped.startswith("#"):
-            path = section + _key_path(stripped.split("=")[0])
-        else:
-            continue
+    for number, line in enumerate(map(str.strip, text.split("\n")), start=1):
+        path: tuple[str, ...] = ()
+        if line.startswith("["):
+            section = path = _key_path(line.strip("[").split("]")[0])
+        elif "=" in line and not line.startswith("#"):
+            path = section + _key_path(line.split("=")[0])
         for depth in range(1, len(path) + 1):
             lines.setdefault(path[:depth], number)
     return lines

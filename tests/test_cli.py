@@ -152,9 +152,6 @@ def test_it_tells_its_version(gridbot: Gridbot) -> None:
          "See: gridbot tui --help"),
         ("run --headless --cycles 0",
          "Invalid value for '--cycles': 0 is not in the range x>=1. See: gridbot run --help"),
-        ("run --headless --set run.mode=paper",
-         'run.mode "paper" needs the Kraken adapter, which this version does not have yet: use '
-         'run.mode = "sim"'),
         ("run --headless --set exchange.pair=DOGGY/USD",
          "pair 'DOGGY/USD' is not known to the simulation; did you mean DOGE/USD, "
          "DOGE/USDT?"),

@@ -15,6 +15,12 @@ KEYS = {
     "seed": "sim.seed",
     "sticky_ratio": "slots.initial_sticky_ratio",
     "pair": "exchange.pair",
+    "mode": "run.mode",
+    "tier": "exchange.tier",
+    "funds_quote": "funds.quote",
+    "funds_base": "funds.base",
+    "initial_slots": "slots.initial_slots",
+    "order_size": "grid.order_size",
 }
 
 

@@ -8,16 +8,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from gridbot.commands import TEXTS
 from gridbot.commands.choices import Choices
 from gridbot.core.numbers import quantum
 from gridbot.core.settings import RunSettings, Settings, SimSettings, TuiSettings
-from gridbot.engine.arguments import arguments_of
+from gridbot.engine.directory import arguments_of
 from gridbot.engine.simulate import Report, simulate
 from gridbot.engine.venues import VenuePlan, plan_venue
 from gridbot.exchange.instruments import UnknownPair, find_instrument, infer_instrument
@@ -37,12 +38,10 @@ def simulate_and_report(
         raise click.UsageError("--replay and --synthetic are two different markets: choose one.")
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # tidy up first
     loaded = choices.load()
-    settings = _deciding(loaded.settings, slots)
-    market: Market | None = None
+    settings, market = _deciding(loaded.settings, slots), None
     if replay is None:
-        hours = HOURS_DEFAULT if hours is None else hours
+        hours, source = HOURS_DEFAULT if hours is None else hours, "synthetic"
         plan = plan_venue(settings, candles=max(round(hours * 60), 1))
-        source = "synthetic"
     else:
         plan, market = _recorded(settings, replay, hours, choices.options.get("pair"))
         with replay.open("rb") as stream:
@@ -53,8 +52,8 @@ def simulate_and_report(
     kept = contextlib.nullcontext(loaded.data_dir) if "data_dir" in choices.options else None
     with kept or tempfile.TemporaryDirectory(prefix="gridbot-") as path, _progress() as progress:
         report = simulate(settings, plan, market, Path(path), progress, arguments)
-    print(_as_json(report) if as_json else as_text(report))
-    if not report.ledger_ok:
+    print(msgspec.json.encode(report).decode() if as_json else as_text(report))
+    if not report["ledger_ok"]:
         raise click.ClickException("the ledger does not verify: see gridbot ledger verify")
 
 
@@ -70,19 +69,15 @@ def _deciding(loaded: Settings, initial_slots: int | None) -> Settings:
 def _recorded(
     settings: Settings, file: Path, hours: float | None, pair: str | None
 ) -> tuple[VenuePlan, Market]:
-    instrument = None
-    if pair:
-        with contextlib.suppress(UnknownPair):
-            instrument = find_instrument(pair)
+    instrument, name = None, pair or "BASE/QUOTE"
+    with contextlib.suppress(UnknownPair):
+        instrument = find_instrument(name)
     decimals = None if instrument is None else instrument.price_decimals
-    poll_seconds = settings.timing.poll_interval_seconds
-    market = read_market(file, poll_seconds, price_decimals=decimals, hours=hours)
+    market = read_market(file, settings.timing.poll_interval_seconds, decimals, hours=hours)
     if instrument is None:
-        name = pair or "BASE/QUOTE"
         if "/" not in name:
             raise UnknownPair(f"pair {name!r} is not known to the simulation: write BASE/QUOTE")
-        size = settings.grid.order_size
-        instrument, sentence = infer_instrument(market, size, name.upper())
+        instrument, sentence = infer_instrument(market, settings.grid.order_size, name.upper())
         print(sentence, file=sys.stderr)
     price = market.price * quantum(market.price_decimals)
     return plan_venue(settings, instrument, price), market
@@ -99,14 +94,8 @@ def _progress() -> Iterator[Callable[[float], None]]:
         bar.update(BAR_STEPS - bar.pos)
 
 
-def _as_json(report: Report) -> str:
-    fields = asdict(report)
-    del fields["slot_events"]  # a figure for benchmarks only
-    return msgspec.json.encode(fields).decode()
-
-
-def as_text(report: Report) -> str:
-    """The report for people."""
+def as_text(figures: Report) -> str:
+    report = SimpleNamespace(**figures)
     base, _, quote = report.pair.partition("/")
     books, held = report.balances["ledger"], report.balances["exchange"]
     agreement = "the exchange agrees"
@@ -116,5 +105,5 @@ def as_text(report: Report) -> str:
     return text.format(
         r=report, base=base, quote=quote, books=books, agreement=agreement,
         days=report.simulated_seconds / 86400, verdict="verified" if report.ledger_ok else "NOT OK",
-        **{name: Decimal(amount) for name, amount in asdict(report.profit).items()},
+        **{name: Decimal(amount) for name, amount in report.profit.items()},
     )  # fmt: skip

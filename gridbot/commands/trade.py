@@ -10,17 +10,15 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
+from typing import Any
 
 import click
 
 from gridbot.commands.choices import Choices
 from gridbot.core.records import Event
-from gridbot.core.settings import Settings
-from gridbot.engine.arguments import refuse_simulation
-from gridbot.engine.directory import DataDirectory, DirectoryInUse
+from gridbot.engine.directory import DirectoryInUse, refuse_simulation
 from gridbot.engine.runner import Runner
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -30,13 +28,12 @@ LOG_CLOSE_SECONDS = 2.0
 SWITCH_SECONDS = 0.001  # how long one thread may keep the other from running
 
 
-def on_screen(choices: Choices) -> None:
+def on_screen(choices: Choices, yes: bool, adopt: bool) -> None:
     """Trade in this process and watch it; saves on leaving, on SIGTERM and on SIGHUP."""
-    settings, path = _prepare(choices)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("tui needs a terminal; without one: gridbot run --headless.")
     sys.setswitchinterval(SWITCH_SECONDS)
-    runner = Runner(settings, path)
+    runner = _runner(choices, yes, adopt)
     try:
         runner.start()
     except DirectoryInUse as error:
@@ -52,28 +49,30 @@ def on_screen(choices: Choices) -> None:
         from gridbot.tui.app import run as run_app
 
         with contextlib.suppress(SystemExit):
-            run_app(runner, settings)
+            run_app(runner, runner.settings)
     finally:
         _close(runner)
     with contextlib.suppress(OSError):  # the terminal may be gone
-        print(f"state saved in {path}; run again to go on", flush=True)
+        print(f"state saved in {runner.path}; run again to go on", flush=True)
 
 
-def without_screen(choices: Choices, headless: bool, cycles: int | None) -> None:
+def without_screen(
+    choices: Choices, headless: bool, cycles: int | None, yes: bool, adopt: bool
+) -> None:
     """Trade until a signal, the last of ``cycles`` polls or a failure; one log line per event."""
     if not headless:
         raise click.UsageError("run works with --headless only; for a screen: gridbot tui.")
-    settings, path = _prepare(choices)
     # Blocked before any thread begins: only the wait below takes a signal, wherever it arrives.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     log = Log()
-    runner = Runner(settings, path, polls=cycles, on_event=log.event)
+    runner = _runner(choices, yes, adopt, polls=cycles, on_event=log.event)
     runner.start()
-    identity = DataDirectory.inspect(path).identity
-    assert identity is not None, "a started engine has one"
+    mode, path, identity = runner.settings.run.mode, runner.path, runner.identity
+    whose = f"pair {identity.pair}, instance {identity.instance}, " if identity else ""
+    times = "the market's, UTC" if mode == "sim" else "UTC"
     log.first = (
-        f"gridbot started: mode {identity.mode}, pair {identity.pair}, directory {path}, "
-        f"instance {identity.instance}, process {os.getpid()}; times are the market's, UTC"
+        f"gridbot started: mode {mode}, {whose}directory {path}, process {os.getpid()}; "
+        f"times are {times}"
     )
     log.start()
     taken = None
@@ -98,12 +97,10 @@ class Log(threading.Thread):
         self._lines: SimpleQueue[str | None] = SimpleQueue()
 
     def say(self, text: str) -> None:
-        """Add a line."""
         if self._lines.qsize() < LINES_WAITING_MAX:
             self._lines.put(text)
 
     def event(self, event: Event) -> None:
-        """Add the line of an event: its time in UTC, its severity, its text."""
         at = datetime.fromtimestamp(event.at, UTC)
         self.say(f"{at:%Y-%m-%d %H:%M:%SZ} {event.severity:<4} {event.text}")
 
@@ -113,7 +110,6 @@ class Log(threading.Thread):
         self.join(LOG_CLOSE_SECONDS)
 
     def run(self) -> None:
-        """Write until ``close``."""
         # Past Python's own buffers, whose locks a stalled reader would hold at the exit.
         with contextlib.suppress(OSError), open(1, "wb", buffering=0, closefd=False) as out:
             line: str | None = self.first
@@ -122,10 +118,20 @@ class Log(threading.Thread):
                 line = self._lines.get()
 
 
-def _prepare(choices: Choices) -> tuple[Settings, Path]:
+def _runner(choices: Choices, yes: bool, adopt: bool, **more: Any) -> Runner:
+    """The engine that the options chose; keys are looked for in live mode only."""
     loaded = choices.load()
-    refuse_simulation(loaded.data_dir)
-    return loaded.settings, loaded.data_dir
+    settings, path, credentials = loaded.settings, loaded.data_dir, None
+    refuse_simulation(path)
+    if settings.run.mode == "live":
+        from gridbot.commands.kraken import confirm_first_live, credentials_of
+
+        credentials = credentials_of(loaded)
+        confirm_first_live(settings, path, yes)
+    command = loaded.values["alerts.command"]
+    return Runner(
+        settings, path, credentials=credentials, adopt=adopt, alerts_command=command, **more
+    )
 
 
 def _close(runner: Runner) -> None:

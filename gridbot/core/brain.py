@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gridbot.core import lifecycle, placing, reports, trading
+from gridbot.core import account, lifecycle, placing, reports, trading
 from gridbot.core.capacity import WorkBank, effective_cap, work_bank
 from gridbot.core.ledger import Books
 from gridbot.core.numbers import ZERO, plain
@@ -21,6 +21,7 @@ from gridbot.core.orders import LiveOrder, Registry, client_id_text
 from gridbot.core.records import (
     Ack,
     AmendRequest,
+    Balance,
     Changes,
     Event,
     Fees,
@@ -34,8 +35,14 @@ from gridbot.core.settings import Settings, fee_floor_pct, settings_from_plain
 from gridbot.core.slot import Slot, Waiting, next_wake
 from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 
-CORE_VERSION = 1
+CORE_VERSION = 2
+# What a halt may be for; the text of one begins with it.
+HALT_REASONS = (
+    "journal or ledger", "credentials refused", "an execution cannot be booked", "pair delisted",
+    "operator",
+)  # fmt: skip
 RunState = Literal["running", "paused", "draining", "halted"]
+NO_BALANCE = Balance(ZERO)
 
 
 class StepOutputs(msgspec.Struct):
@@ -75,17 +82,15 @@ class Brain:
         self, settings: Settings, instrument: Instrument, fees: Fees, instance: str
     ) -> None:
         self.settings = self.configured = settings
-        self.instrument = instrument
-        self.fees = fees
-        self.instance = instance
-        self.seq = 0
+        self.instrument, self.fees, self.instance = instrument, fees, instance
+        self.seq = self.foreign_orders = 0
         self.now = self.started_at = self.price_at = self.paused_at = 0.0
         self.price: Decimal | None = None
         self.bid = self.ask = ZERO
         self.price_lost = self.spread_wide = False
         self.disk = "ok"
         self.run_state: RunState = "running"
-        self.state_reason = self.risk_reason = ""
+        self.state_reason = self.risk_reason = self.trouble = ""
         self.slots: dict[int, Slot] = {}
         self.cycle_slots = 0
         self.removing: set[int] = set()
@@ -93,8 +98,11 @@ class Brain:
         self.next_slot_id = self.next_order_number = self.next_event_id = 1
         self.counters = Counters()
         self.acked: dict[str, Ack] = {}
-        self.exchange_balances: dict[str, Decimal] = {}
+        self.balances: dict[str, Balance] = {}
         self.drift: dict[str, Decimal] = {}
+        self.drift_noted: dict[str, Decimal] = {}
+        self.rows_seen: list[str] = []
+        self.unsettled: dict[str, account.Gap] = {}
         self.fee_in_base = settings.run.mode == "sim" and settings.sim.fee_asset == "base"
         self.registry = Registry(fees.maker_pct, self.fee_in_base)
         self.books = Books(instrument.cost_decimals, instrument.volume_decimals)
@@ -112,8 +120,6 @@ class Brain:
         self.wanting: list[tuple[float, int, TradeId]] = []
         self.refreshes: list[LiveOrder] = []
         self.recheck = self.freed_inventory = False
-
-    # --- the step -----------------------------------------------------------------------
 
     def step(self, step: StepInput) -> StepOutputs:
         """Apply one step and return what is to be done."""
@@ -141,7 +147,11 @@ class Brain:
 
     def _apply_changes(self, changes: Changes) -> None:
         if changes.instrument is not None:
-            self.instrument, self.recheck = changes.instrument, True
+            was, now = self.instrument, changes.instrument
+            if now.min_volume > was.min_volume or now.min_cost > was.min_cost:
+                for slot in self.slots.values():
+                    slot.rules_raised = True
+            self.instrument, self.recheck = now, True
         if changes.settings is not None:
             self.settings = self.configured = settings_from_plain(changes.settings)
             self.recheck = True
@@ -152,16 +162,24 @@ class Brain:
             self.fees, self.recheck = changes.fees, True
             self.registry.set_fee(self.fees.maker_pct, self.fee_in_base)
             self.emit("fees_changed", "warn", maker_pct=plain(self.fees.maker_pct))
-        if changes.price_lost is not None and changes.price_lost != self.price_lost:
-            self.price_lost, self.recheck = changes.price_lost, True
-            self.emit("price_lost" if self.price_lost else "price_back", "warn")
-        if changes.disk is not None:
-            self.disk, self.recheck = changes.disk, True
+        for name in ("price_lost", "spread_wide", "disk", "foreign_orders", "trouble"):
+            value = getattr(changes, name)
+            if value is not None and value != getattr(self, name):
+                setattr(self, name, value)
+                self.recheck = True
+                if name == "price_lost":
+                    self.emit("price_lost" if value else "price_back", "warn")
+                elif name == "trouble" and value:
+                    self.emit("exchange_error", "warn", text=value)
+                elif name == "trouble":
+                    self.emit("exchange_back", "good")
+        if changes.order_number is not None:
+            self.adopt_counter(changes.order_number)
+        if changes.halt is not None:
+            self.halt(changes.halt)
         for slot in self.slots.values():
             self.configure(slot)
         self.due.update(self.slots)
-
-    # --- wakes --------------------------------------------------------------------------
 
     def rearm_all(self) -> None:
         """Compute every slot's wake anew, after loading a state."""
@@ -180,11 +198,14 @@ class Brain:
                 wake, slot.timer_at = next_wake(slot, self.settings, frozen, self.registry)
                 self.wakes.arm(slot_id, wake)
         down, up, at = NEVER if self.price_lost else self.wakes.bounds()
-        for live in self.registry.wanted.values():
-            if self.may_place(live):
-                at = min(at, live.retry_at)
-        for live in self.registry.unknown.values():
-            at = min(at, live.lookup_at)
+        orders, wait = self.registry, self.settings.grid.partial_wait_sec
+        if orders.wanted or orders.unknown or orders.cancelling or orders.partial:
+            times = [one.retry_at for one in orders.wanted.values() if self.may_place(one)]
+            times += [one.lookup_at for one in orders.unknown.values()]
+            times += [one.retry_at for one in orders.cancelling.values() if one.retry_at]
+            parts = orders.partial.values()
+            times += [one.partial_since + wait for one in parts if self.may_cut(one)]
+            at = min([at, *times])
         self._bounds = Wake(down, up, at)
 
     def bounds(self) -> Wake:
@@ -196,7 +217,10 @@ class Brain:
         kept = live.parked or live.role == "recovery" or live.slot_id in self.removing
         return not kept and self.run_state != "halted"
 
-    # --- what the rooms share -----------------------------------------------------------
+    def may_cut(self, live: LiveOrder) -> bool:
+        """A part-filled entry whose rest only waits for its time."""
+        resting = live.standing == "open" and not live.amending
+        return resting and not self.is_frozen(self.slots[live.slot_id])
 
     @property
     def fee_floor_pct(self) -> Decimal:
@@ -207,12 +231,22 @@ class Brain:
     def work_bank(self) -> WorkBank:
         """The work bank now."""
         sticky = len(self.slots) - self.cycle_slots
-        return work_bank(self.settings, self.registry.resting, sticky, self.cycle_slots)
+        return work_bank(self.settings, self.orders_used, sticky, self.cycle_slots)
+
+    @property
+    def orders_used(self) -> int:
+        """Open orders on the pair, ours and others', as far as we know."""
+        return self.registry.resting + self.foreign_orders
 
     @property
     def has_room(self) -> bool:
         """Entries stop at the effective cap, counting exits that are still to be placed."""
-        return len(self.registry.by_client) < effective_cap(self.settings)
+        return self.orders_used + len(self.registry.wanted) < effective_cap(self.settings)
+
+    def unbooked(self, asset: str) -> Decimal:
+        """What is there to spend beyond the books: what nothing explains, less what orders that
+        are not ours hold."""
+        return self.drift.get(asset, ZERO) - self.balances.get(asset, NO_BALANCE).foreign
 
     def is_frozen(self, slot: Slot) -> bool:
         """Neither refreshes nor deadlines run for this slot."""
@@ -237,23 +271,27 @@ class Brain:
         self.next_order_number += 1
         return client_id_text(self.instance, self.next_order_number - 1)
 
+    def adopt_counter(self, number: int) -> None:
+        """Go on above this order number: the account has seen it, a restored backup has not."""
+        self.next_order_number = max(self.next_order_number, number + 1)
+
     def emit(
         self, kind: str, severity: Severity, slot: int | None = None, trade: TradeId | None = None,
         order: str | None = None, **data: Any,
     ) -> None:  # fmt: skip
         """Note that something happened, for people to see."""
-        self._note(kind, severity, slot, trade, order, data)
+        event = Event(self.next_event_id, self.now, kind, severity, slot, trade, order, data)
+        self.out.events.append(event)
+        self.next_event_id += 1
 
     def tell(self, live: LiveOrder, kind: str, severity: Severity, **data: Any) -> None:
         """Note that something happened to one of our orders."""
-        self._note(kind, severity, live.slot_id, live.trade_id, live.client_id, data)
-
-    def _note(self, kind: str, severity: Severity, *about: Any) -> None:
-        self.out.events.append(Event(self.next_event_id, self.now, kind, severity, *about))
-        self.next_event_id += 1
+        self.emit(kind, severity, live.slot_id, live.trade_id, live.client_id, **data)
 
     def halt(self, reason: str) -> None:
-        """Stop trading: fills are still booked, nothing is placed until an operator resumes."""
+        """Stop trading: fills are still booked, nothing is placed until an operator resumes.
+        ``reason`` is one of HALT_REASONS, alone or before a colon."""
+        assert reason.partition(":")[0] in HALT_REASONS, f"no reason to halt: {reason}"
         if self.run_state != "halted":
             self.paused_at = self.paused_at if self.run_state == "paused" else self.now
             self.run_state, self.state_reason = "halted", reason
@@ -262,9 +300,7 @@ class Brain:
 
     def outputs_digest(self) -> int:
         """What the next journal record vouches for: the orders and the head of the books."""
-        out = self.out
-        parts = [self.books.head_hash]
-        sent: list[OrderRequest | AmendRequest] = [*out.places, *out.amends]
-        parts += [f"{one.client_id}{one.price}{one.volume}" for one in sent]
-        parts += out.cancels
-        return zlib.crc32("|".join(parts).encode())
+        sent: list[OrderRequest | AmendRequest] = [*self.out.places, *self.out.amends]
+        orders = [f"{one.client_id}{one.price}{one.volume}" for one in sent]
+        text = "|".join([self.books.head_hash, *orders, *self.out.cancels])
+        return zlib.crc32(text.encode())

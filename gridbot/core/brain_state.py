@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from gridbot.core.account import Gap
 from gridbot.core.brain import Brain, Counters, RunState
 from gridbot.core.canonical import sha256_of
 from gridbot.core.capacity import Kind
 from gridbot.core.ledger import Books
 from gridbot.core.placing import POOLED
-from gridbot.core.records import Ack, Fees, Instrument, TradeId
+from gridbot.core.records import Ack, Balance, Fees, Instrument, TradeId
 from gridbot.core.settings import settings_from_plain
 from gridbot.core.slot import Slot, Waiting
 from gridbot.core.state_machine import FillEvent, RecoveryFillEvent, from_dict, to_dict
@@ -30,12 +31,13 @@ _BRAIN: dict[str, Any] = {
     "next_order_number": int,
     "next_event_id": int, "archived": list[dict[str, Any]], "write_offs": list[str],
     "written_off_base": Decimal, "written_off_cost": Decimal, "drift": dict[str, Decimal],
-    "exchange_balances": dict[str, Decimal], "counters": Counters,
+    "drift_noted": dict[str, Decimal], "balances": dict[str, Balance], "rows_seen": list[str],
+    "unsettled": dict[str, Gap], "foreign_orders": int, "trouble": str, "counters": Counters,
 }  # fmt: skip
 _SLOT: dict[str, Any] = {
     "id": int, "kind": Kind, "rung": int, "created_at": float, "alias": str,
     "paused_at": float | None, "quarantined": str, "removing": bool, "last_fill_at": float,
-    "parked": dict[TradeId, str],
+    "parked": dict[TradeId, str], "rules_raised": bool,
 }  # fmt: skip
 _INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
 # Left out of the fingerprint.
@@ -69,21 +71,14 @@ def fields_from_state(state: dict[str, Any], types: dict[str, Any]) -> dict[str,
 
 
 def _slot_to_state(slot: Slot) -> dict[str, Any]:
+    waiting, inbox = msgspec.to_builtins(slot.waiting), msgspec.to_builtins(slot.inbox)
+    for wait in waiting.values():  # "never" is null in JSON
+        wait["until"] = None if wait.get("until", inf) == inf else wait["until"]
+    kinds = ["fill" if isinstance(event, FillEvent) else "recovery" for event in slot.inbox]
     return fields_to_state(slot, _SLOT) | {
-        "waiting": {
-            trade: {**msgspec.to_builtins(wait), "until": _finite(wait.until)}
-            for trade, wait in slot.waiting.items()
-        },
-        "inbox": [
-            ["fill" if isinstance(event, FillEvent) else "recovery", msgspec.to_builtins(event)]
-            for event in slot.inbox
-        ],
+        "waiting": waiting, "inbox": [list(pair) for pair in zip(kinds, inbox, strict=True)],
         "state": to_dict(slot.state),
-    }
-
-
-def _finite(until: float) -> float | None:
-    return None if until == inf else until
+    }  # fmt: skip
 
 
 def load_brain(state: dict[str, Any]) -> Brain:
@@ -123,10 +118,9 @@ def state_sha256(brain: Brain) -> str:
 
 
 def fingerprint(brain: Brain) -> dict[str, Any]:
-    """The state that two runs of the same trading share.
-    Every slot sees the current price once more first, so that slots that slept through quiet ticks
-    and slots that were shown each of them compare equal.
-    """
+    """The state that two runs of the same trading share. Every slot sees the current price once
+    more first, so that slots that slept through quiet ticks and slots that were shown each of them
+    compare equal."""
     copy = load_brain(msgspec.json.decode(msgspec.json.encode(brain_to_state(brain))))
     for slot in copy.slots.values():
         if copy.price is not None:

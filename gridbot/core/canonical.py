@@ -17,9 +17,8 @@ from gridbot.core.numbers import plain
 
 
 def canonical_json(value: Any) -> bytes:
-    """The canonical JSON of Structs, dicts, sequences and scalars.
-    Raises TypeError for what has no JSON form and ValueError for NaN and infinity.
-    """
+    """The canonical JSON of Structs, dicts, sequences and scalars. Raises TypeError for what has no
+    JSON form and ValueError for NaN and infinity."""
     # str_keys before sorting: as text "10" < "2", and text is what a reader gets back
     tree = msgspec.to_builtins(value, builtin_types=(Decimal,), str_keys=True)
     text = json.dumps(
@@ -34,8 +33,8 @@ def sha256_of(value: Any) -> str:
 
 
 def _decimal_text(value: Any) -> str:
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError(f"{value} has no canonical text")
-        return plain(value)
-    raise TypeError(f"{type(value).__name__} has no canonical text")
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} has no canonical text")
+    if not value.is_finite():
+        raise ValueError(f"{value} has no canonical text")
+    return plain(value)

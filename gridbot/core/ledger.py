@@ -15,7 +15,6 @@ whoever owns the file takes them. Rules it keeps:
 
 from collections import defaultdict, deque
 from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -66,8 +65,8 @@ class LedgerHead(Record, frozen=True):
 class Books:
     """Balances, positions and the growing chain of one engine's ledger."""
 
-    def __init__(self, instrument_cost_decimals: int, volume_decimals: int) -> None:
-        self.positions = Positions(instrument_cost_decimals, volume_decimals)
+    def __init__(self, cost_decimals: int, volume_decimals: int) -> None:
+        self.positions = Positions(cost_decimals, volume_decimals)
         self.quote = self.base = ZERO
         self.paid_in_quote = self.paid_in_base = ZERO  # opening, transfers, trades not ours
         self.next_id = 1
@@ -77,10 +76,8 @@ class Books:
         self.finished: list[str] = []
         self.lines: list[bytes] = []
         self._slot_lines: dict[int, deque[bytes]] = defaultdict(
-            partial(deque, maxlen=SLOT_LINES_MAX)
+            lambda: deque(maxlen=SLOT_LINES_MAX)
         )
-
-    # --- reading ----------------------------------------------------------------------------
 
     @property
     def head(self) -> LedgerHead:
@@ -91,16 +88,6 @@ class Books:
     def totals(self) -> SlotAccount:
         """Booked results of all slots together."""
         return self.positions.total
-
-    @property
-    def flow_quote(self) -> Decimal:
-        """Quote won or lost by our own trading since the opening."""
-        return self.quote - self.paid_in_quote
-
-    @property
-    def flow_base(self) -> Decimal:
-        """Base won or lost by our own trading since the opening."""
-        return self.base - self.paid_in_base
 
     def account(self, slot_id: int) -> SlotAccount:
         """The booked results of a slot."""
@@ -127,13 +114,9 @@ class Books:
         lines, self.lines = self.lines, []
         return lines
 
-    # --- orders -----------------------------------------------------------------------------
-
     def execution(self, seq: int, at: float, part: FillPart) -> None:
-        """Book one difference of an order's cumulative figures.
-        Raises DoubleBooking, or ValueError for a side that its trade does not have; the books are
-        unchanged then.
-        """
+        """Book one difference of an order's cumulative figures. Raises DoubleBooking, or ValueError
+        for a side that its trade does not have; the books are unchanged then."""
         self._admit(part)
         when, cycle = (seq, at), (part.slot_id, part.trade_id, part.cycle)
         order, result = (part.client_id, part.txid, part.order_local_id), (ZERO, ZERO, part.price)
@@ -152,9 +135,7 @@ class Books:
         self._row(when, "CYCLE_PROFIT", cycle, _NOTHING, result, (part.client_id, "", 0), note)
 
     def order_done(self, client_id: str) -> None:
-        """No more executions will come of this order (cancelled, expired): it may be forgotten."""
-        if client_id not in self.booked:
-            return
+        """No more executions will come of this order: it is finished, and may be forgotten."""
         self.finished.append(client_id)
         if len(self.finished) > FINISHED_ORDERS_MAX:
             half = FINISHED_ORDERS_MAX // 2
@@ -163,41 +144,15 @@ class Books:
             del self.finished[:half]
 
     def write_off(
-        self,
-        seq: int,
-        at: float,
-        slot_id: int,
-        trade_id: str,
-        cycle: int,
-        client_id: str,
-        market_price: Decimal,
-        note: str = "",
-    ) -> None:
+        self, seq: int, at: float, slot_id: int, trade_id: str, cycle: int, client_id: str,
+        market_price: Decimal, note: str = "",
+    ) -> None:  # fmt: skip
         """Close a position in the books at ``market_price``; raises NoPosition."""
         key = slot_id, trade_id, cycle
         note = self._with_lots(note, *key)
         volume, realised = self.positions.write_off(*key, market_price)
         result, order = (realised, volume, market_price), (client_id, "", 0)
         self._row((seq, at), "WRITE_OFF", key, _NOTHING, result, order, note)
-
-    def recovery_cancel(
-        self, seq: int, at: float, slot_id: int, trade_id: str, cycle: int, client_id: str
-    ) -> None:
-        """Note that a recovery order has left the exchange."""
-        key, order = (slot_id, trade_id, cycle), (client_id, "", 0)
-        self._row((seq, at), "RECOVERY_CANCEL", key, order=order)
-
-    def set_aside(self, slot_id: int, trade_id: str, cycle: int) -> None:
-        """Make a position too small for an exit a lot; raises NoPosition."""
-        self.positions.set_aside(slot_id, trade_id, cycle)
-
-    def join_lot(
-        self, slot_id: int, trade_id: str, cycle: int
-    ) -> tuple[Decimal, Decimal | None, Decimal]:
-        """Join the trade's lots to this position: (volume, cost per unit or None, entry fee)."""
-        return self.positions.join_lot(slot_id, trade_id, cycle)
-
-    # --- the account ------------------------------------------------------------------------
 
     def open_account(
         self, seq: int, at: float, quote: Decimal, base: Decimal, price: Decimal
@@ -237,8 +192,6 @@ class Books:
         text = f"unexplained: {plain(quote)} quote, {plain(base)} base"
         self._row((seq, at), "RECONCILIATION_DRIFT", note=f"{text}; {note}" if note else text)
 
-    # --- state ------------------------------------------------------------------------------
-
     def to_state(self) -> dict[str, Any]:
         """All that later lines depend on, JSON-able; numbers keep the form they are written in."""
         state = {name: getattr(self, name) for name in _State.__struct_fields__}
@@ -253,29 +206,23 @@ class Books:
             setattr(books, name, getattr(saved, name))
         return books
 
-    # --- inside -----------------------------------------------------------------------------
-
     def _admit(self, part: FillPart) -> None:
-        order, booked = part.client_id, self.booked.get(part.client_id, ZERO)
+        order, booked, side = part.client_id, self.booked.get(part.client_id, ZERO), part.side
         if part.executed <= 0 or part.executed_total - part.executed != booked:
-            raise DoubleBooking(
-                f"order {order}: booked up to {plain(booked)}, so the next part starts there; was "
-                f"{plain(part.executed)} ending at {plain(part.executed_total)}"
-            )
-        if part.side != fill_side(part.trade_id, part.role):
-            raise ValueError(
-                f"order {order}: a {part.side} cannot be the {part.role} of trade {part.trade_id}"
-            )
+            was = f"{plain(part.executed)} ending at {plain(part.executed_total)}"
+            known = f"booked up to {plain(booked)}, so the next part starts there"
+            raise DoubleBooking(f"order {order}: {known}; was {was}")
+        if side != fill_side(part.trade_id, part.role):
+            role = f"the {part.role} of trade {part.trade_id}"
+            raise ValueError(f"order {order}: a {side} cannot be {role}")
         self.booked[order] = part.executed_total
         if part.last:
             self.order_done(order)
 
     def _with_lots(self, note: str, slot_id: int, trade_id: str, cycle: int) -> str:
         position = self.positions.position(slot_id, trade_id, cycle)
-        if position is None or not position.lots:
-            return note
-        lots = "with lots " + ", ".join(map(str, position.lots))
-        return f"{note}; {lots}" if note else lots
+        lots = ", ".join(map(str, position.lots)) if position else ""
+        return "; ".join(part for part in (note, lots and f"with lots {lots}") if part)
 
     def _paid_in(
         self, when: When, entry_type: EntryType, amounts: Amounts, price: Decimal, note: str
@@ -285,16 +232,10 @@ class Books:
         self._row(when, entry_type, cash=amounts, result=(ZERO, ZERO, price), note=note)
 
     def _row(
-        self,
-        when: When,
-        entry_type: EntryType,
-        cycle: Cycle = _ACCOUNT,
-        cash: Amounts = _NOTHING,
-        result: Result = (ZERO, ZERO, ZERO),
-        order: Order = ("", "", 0),
-        note: str = "",
-        fees: Amounts = _NOTHING,
-    ) -> None:
+        self, when: When, entry_type: EntryType, cycle: Cycle = _ACCOUNT, cash: Amounts = _NOTHING,
+        result: Result = (ZERO, ZERO, ZERO), order: Order = ("", "", 0), note: str = "", fees:
+        Amounts = _NOTHING,
+    ) -> None:  # fmt: skip
         quote, base = cash
         self.quote += quote
         self.base += base

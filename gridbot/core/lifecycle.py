@@ -7,6 +7,7 @@ books and adds the first slots.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from gridbot.core.capacity import ORDERS_RESERVED, Kind
 from gridbot.core.numbers import ZERO, NumberError, parse_decimal, plain
-from gridbot.core.records import Ack, Command
+from gridbot.core.records import Ack, Balance, Command
 from gridbot.core.slot import Slot, exit_span
 from gridbot.core.state_machine import PairState
 from gridbot.core.trading import cancel, stop_waiting
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from gridbot.core.brain import Brain
 
 Args = dict[str, Any]
-ALIAS_LENGTH_MAX = 16
-ALIAS_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 ADD_MAX = 10
 ACKS_KEPT = 500
 
@@ -59,16 +58,14 @@ def obey(brain: Brain, command: Command) -> None:
     brain.out.acks.append(ack)
 
 
-# --- the bot --------------------------------------------------------------------------------
-
-
 def _boot(brain: Brain, args: Args) -> str:
     if brain.price is None or brain.started_at:
         raise Refusal("E01", "only a fresh engine with a price boots")
     brain.started_at = brain.now
     quote, base = Decimal(args["quote"]), Decimal(args["base"])
     brain.books.open_account(brain.seq, brain.now, quote, base, brain.price)
-    brain.exchange_balances = {brain.instrument.quote: quote, brain.instrument.base: base}
+    pair = brain.instrument
+    brain.balances = {pair.quote: Balance(quote), pair.base: Balance(base)}
     slots = brain.settings.slots
     sticky = ceil(slots.initial_slots * slots.initial_sticky_ratio)
     for index in range(slots.initial_slots):
@@ -165,12 +162,11 @@ def _cancel_all(brain: Brain, args: Args) -> str:
 
 
 def _halt(brain: Brain, args: Args) -> str:
-    brain.halt(str(args.get("reason", "operator")))
+    brain.halt("operator")
     return "halted"
 
 
 def _set_percent(name: str, brain: Brain, args: Args) -> str:
-    """Set ``entry`` or ``profit`` of the grid, in percent, for all slots."""
     try:
         value = parse_decimal(str(args.get("value")), name)
     except NumberError:
@@ -187,9 +183,6 @@ def _set_percent(name: str, brain: Brain, args: Args) -> str:
         brain.configure(slot)
     brain.look_again()
     return f"{name} {plain(old)} -> {plain(value)} %"
-
-
-# --- slots ----------------------------------------------------------------------------------
 
 
 def _slot(brain: Brain, args: Args) -> Slot:
@@ -232,11 +225,10 @@ def _add(brain: Brain, args: Args) -> str:
     added: list[str] = []
     for _ in range(count):
         kind = _kind(args, _default_kind(brain))
-        full = _full(brain, kind)
-        if full and not added:
+        if full := _full(brain, kind):
+            if added:
+                break
             raise full
-        if full:
-            break
         added.append(f"{_create(brain, kind, alias).id} {kind}")
         alias = ""  # one slot's, not all of theirs
     return f"slot {', '.join(added)} added; headroom {brain.work_bank.headroom}"
@@ -263,11 +255,7 @@ def _kind(args: Args, default: Kind) -> Kind:
 def _checked_alias(brain: Brain, alias: Any, own: int | None) -> str:
     if alias == "":
         return ""
-    if (
-        not isinstance(alias, str)
-        or len(alias) > ALIAS_LENGTH_MAX
-        or not set(alias) <= ALIAS_CHARACTERS
-    ):
+    if not isinstance(alias, str) or not re.fullmatch("[a-zA-Z0-9_-]{1,16}", alias):
         raise Refusal("E36", "alias needs 1 to 16 of a-z 0-9 - _")
     for slot in brain.slots.values():
         if slot.alias.lower() == alias.lower() and slot.id != own:
@@ -306,8 +294,7 @@ def _toggle(brain: Brain, args: Args) -> str:
     if kind == "cycle" and not args.get("force"):
         if brain.work_bank.band == "stop":
             raise Refusal("E31", "band STOP: a cycle slot needs room for 4 orders")
-        warning = _overdue_text(brain, slot)
-        if warning:
+        if warning := _overdue_text(brain, slot):
             raise Refusal("confirm", warning)
     slot.kind, slot.timer_at = kind, 0.0
     brain.count_kinds()
@@ -327,10 +314,9 @@ def _overdue_text(brain: Brain, slot: Slot) -> str:
         return ""
     sign = 1 if order.side == "sell" else -1
     loss = sign * (brain.price - order.entry_price) * order.volume - order.entry_fee
-    return (
-        f"exit #{order.local_id} of slot {slot.id} is {int((brain.now - start) / 60)}m old: the "
-        f"next tick would orphan it, worth {loss:+.4f} {brain.instrument.quote}"
-    )
+    age = f"exit #{order.local_id} of slot {slot.id} is {int((brain.now - start) / 60)}m old"
+    worth = f"worth {loss:+.4f} {brain.instrument.quote}"
+    return f"{age}: the next tick would orphan it, {worth}"
 
 
 def _pause_slot(brain: Brain, args: Args) -> str:

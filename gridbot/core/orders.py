@@ -6,6 +6,7 @@ funds, so that no other trade can be lent what it needs. Claims are kept as runn
 only by ``reserve`` and ``remove``.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -16,15 +17,18 @@ from gridbot.core.records import Role, Side, TradeId
 
 OrderStanding = Literal["wanted", "pending", "open", "unknown", "cancelling"]
 AfterCancel = Literal["", "write_off", "drain", "cut", "remove", "operator"]
+CLIENT_PREFIX = "gb"
+INSTANCE_LENGTH = 4
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class LiveOrder(msgspec.Struct, omit_defaults=True):
     """One order of ours; the only mutable record, owned by the registry.
     ``local_id`` is the reducer's order id, or the recovery id once ``role`` is recovery.
-    ``executed``, ``cost`` and ``fee`` are the cumulative figures already booked. ``break_even``
-    is how far a waiting exit may be moved towards the market; a buy's funds are kept for that.
-    """
+    ``executed``, ``cost`` and ``fee`` (in quote; ``fee_base`` what was charged in base) are the
+    cumulative figures already booked. ``break_even`` is how far a waiting exit may be moved towards
+    the market; a buy's funds are kept for that. ``partial_since``: when its first part filled.
+    ``retry_at``: not placed, moved or cancelled (again) before this time."""
 
     client_id: str
     slot_id: int
@@ -42,6 +46,8 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     executed: Decimal = ZERO
     cost: Decimal = ZERO
     fee: Decimal = ZERO
+    fee_base: Decimal = ZERO
+    partial_since: float = 0.0
     claim_quote: Decimal = ZERO
     claim_base: Decimal = ZERO
     amending: bool = False
@@ -59,10 +65,10 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
 
     def may_gain(self, max_reprices: int) -> bool:
         """There is still a price before break-even that a reprice could move it to."""
-        ahead = (
-            self.price > self.break_even if self.side == "sell" else self.price < self.break_even
-        )
-        return ahead and self.reprices < max_reprices
+        if self.reprices >= max_reprices:
+            return False
+        sell = self.side == "sell"
+        return self.price > self.break_even if sell else self.price < self.break_even
 
     def move(self, price: Decimal, volume: Decimal) -> None:
         """It is to rest elsewhere; where it rests until then is remembered."""
@@ -81,13 +87,25 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
         self.settle()
 
 
+def client_prefix(instance: str) -> str:
+    """What the client ids of an instance begin with."""
+    return f"{CLIENT_PREFIX}{instance}"
+
+
 def client_id_text(instance: str, number: int) -> str:
-    """Client id ``gb`` + instance + running number in base 36; sorts and resolves by itself."""
+    """Client id: prefix + running number in base 36; sorts and resolves by itself."""
     digits = ""
     while number:
         number, rest = divmod(number, 36)
         digits = DIGITS[rest] + digits
-    return f"gb{instance}{digits or '0'}"
+    return f"{client_prefix(instance)}{digits or '0'}"
+
+
+def newest_number(client_ids: Iterable[str], instance: str) -> int | None:
+    """The highest running number among client ids of this instance; None if none is."""
+    prefix = client_prefix(instance)
+    digits = [one.removeprefix(prefix) for one in client_ids if one.startswith(prefix)]
+    return max((int(one, 36) for one in digits if one.isascii() and one.isalnum()), default=None)
 
 
 class Registry:
@@ -101,8 +119,9 @@ class Registry:
             standing: {} for standing in get_args(OrderStanding)
         }
         self.wanted, self.unknown = self._by_standing["wanted"], self._by_standing["unknown"]
-        self.claimed_quote = ZERO
-        self.claimed_base = ZERO
+        self.cancelling = self._by_standing["cancelling"]
+        self.partial: dict[str, LiveOrder] = {}  # entries that wait for the rest of their volume
+        self.claimed_quote = self.claimed_base = ZERO
         self.set_fee(maker_fee_pct, fee_in_base)
 
     def set_fee(self, maker_fee_pct: Decimal, fee_in_base: bool) -> None:
@@ -126,6 +145,7 @@ class Registry:
     def remove(self, order: LiveOrder) -> None:
         """Forget ``order`` and release its funds."""
         self._leave(order)
+        self.partial.pop(order.client_id, None)
         del self._index(order)[order.slot_id, order.local_id]
         self.claimed_quote -= order.claim_quote
         self.claimed_base -= order.claim_base
@@ -189,3 +209,5 @@ class Registry:
         for order in msgspec.convert(state, list[LiveOrder], strict=False):
             order.claim_quote = order.claim_base = ZERO
             self.add(order)
+            if order.partial_since:
+                self.partial[order.client_id] = order

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from gridbot.core.numbers import ONE, ZERO, plain, quantum
+from gridbot.core.numbers import ONE, ZERO, floor_to_step, plain, quantum
 from gridbot.core.orders import LiveOrder
 from gridbot.core.positions import Position
 from gridbot.core.pricing import resting_price
 from gridbot.core.records import AmendRequest, OrderRequest, Severity, TradeId
-from gridbot.core.settings import Allotment, open_orders_limit
+from gridbot.core.settings import open_orders_limit
 from gridbot.core.slot import ENTRY_SIDE, Slot, Waiting
 from gridbot.core.state_machine import PairState, RecoveryCancelEvent, add_entry_order, transition
 from gridbot.core.trading import cancel, move_back, note_wants, stop_waiting
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 INVENTORY_ORDERS_PER_CYCLE_SLOT = 5
 CAPACITY_RETRY_SECONDS = 30.0
+OPEN_FOR_ENTRIES = ("online", "post_only", "limit_only")
 POOLED = ("funds", "capacity", "inventory")
 Attempt = tuple[float, int, TradeId]
 
@@ -43,24 +44,34 @@ def run(brain: Brain) -> None:
         _place_exits(brain)
     for live in brain.refreshes:
         _amend(brain, live)
+    if brain.registry.partial or brain.registry.cancelling:
+        _cancel_due(brain)
     for since, slot_id, trade in sorted(_attempts(brain)):
         slot = brain.slots.get(slot_id)
         if slot is not None and trade in slot.waiting:
             _try_entry(brain, slot, trade, since)
 
 
-# --- write-offs and removals ----------------------------------------------------------------
+def _cancel_due(brain: Brain) -> None:
+    """Cut entries that have waited too long for their rest; repeat cancels that were put off."""
+    wait = brain.settings.grid.partial_wait_sec
+    for live in brain.registry.partial.values():
+        if brain.may_cut(live) and live.partial_since + wait <= brain.now:
+            cancel(brain, live, "cut")
+    for live in brain.registry.cancelling.values():
+        if 0 < live.retry_at <= brain.now:
+            live.retry_at = 0.0
+            brain.out.cancels.append(live.client_id)
 
 
 def _write_off_all(brain: Brain) -> None:
     """Close what is left of given-up recoveries in the books at M (architecture 4.4)."""
     waiting, brain.write_offs = brain.write_offs, []
     for client_id in waiting:
-        live = brain.registry.by_client[client_id]
+        live, realised = brain.registry.by_client[client_id], ZERO
         brain.registry.remove(live)
         slot = brain.slots[live.slot_id]
         position = brain.books.positions.position(slot.id, live.trade_id, live.cycle)
-        realised = ZERO
         if position is not None:
             realised = _write_off(brain, position, client_id, "exit past its deadline")
         event = RecoveryCancelEvent(live.local_id, live.exchange_id, brain.now)
@@ -91,14 +102,14 @@ def _write_off(brain: Brain, position: Position, client_id: str, note: str) -> D
 
 def _with_streak(brain: Brain, state: PairState, trade: TradeId, net: Decimal) -> PairState:
     """The losing-streak rule (state-machine 6.2) for a result the reducer did not book."""
-    losses, side = brain.settings.losses, trade.lower()
+    losses, side, now = brain.settings.losses, trade.lower(), brain.now
     streak_name, until_name = f"consecutive_losses_{side}", f"cooldown_until_{side}"
     streak = getattr(state, streak_name) + 1 if net < 0 else 0
     until = getattr(state, until_name)
     if losses.reentry_base_cooldown_sec > 0:
-        until = max(until, brain.now + losses.reentry_base_cooldown_sec)
+        until = max(until, now + losses.reentry_base_cooldown_sec)
     if streak >= losses.cooldown_start:
-        until = max(until, brain.now + losses.cooldown_sec)
+        until = max(until, now + losses.cooldown_sec)
     return replace(state, **{streak_name: streak, until_name: until})
 
 
@@ -107,27 +118,22 @@ def _finish_removals(brain: Brain) -> None:
     for slot in [brain.slots[slot_id] for slot_id in sorted(brain.removing)]:
         orders = brain.registry.of_slot(slot.id)
         positions = brain.books.positions.of_slot(slot.id)
-        if any(live.standing != "wanted" for live in orders):
-            continue
-        if (slot.inbox and not slot.quarantined) or (positions and brain.price_lost):
+        busy = any(live.standing != "wanted" for live in orders)
+        if busy or (slot.inbox and not slot.quarantined) or (positions and brain.price_lost):
             continue
         ids = {(live.trade_id, live.cycle): live.client_id for live in orders}
         for live in orders:
             brain.registry.remove(live)
-        for position in positions:
-            client_id = ids.get((position.trade_id, position.cycle), "")
-            _write_off(brain, position, client_id, "slot removed")
+        for one in positions:
+            _write_off(brain, one, ids.get((one.trade_id, one.cycle), ""), "slot removed")
         what = {"id": slot.id, "alias": slot.alias, "kind": slot.kind, "at": brain.now}
-        realised = plain(brain.books.account(slot.id).realised)
-        brain.archived.append({**what, "realised": realised})
+        what["realised"] = plain(brain.books.account(slot.id).realised)
+        brain.archived.append(what)
         del brain.slots[slot.id]
         brain.removing.discard(slot.id)
         brain.count_kinds()
         brain.due.add(slot.id)
         brain.emit("slot_removed", "info", slot.id)
-
-
-# --- exits, refreshes and reprices ----------------------------------------------------------
 
 
 def _place_exits(brain: Brain) -> None:
@@ -136,13 +142,17 @@ def _place_exits(brain: Brain) -> None:
     for live in list(brain.registry.wanted.values()):
         if not brain.may_place(live) or live.retry_at > brain.now:
             continue
-        if brain.registry.resting >= limit:
+        if brain.orders_used >= limit:
             live.retry_at = brain.now + CAPACITY_RETRY_SECONDS
             brain.counters.capacity_waits += 1
             brain.emit("waiting", "bad", live.slot_id, live.trade_id, reason="capacity", exit=True)
             continue
         if live.refusals:
             brain.registry.rename(live, brain.next_client_id())
+        lot = quantum(brain.instrument.volume_decimals)
+        if live.volume % lot:  # it has grown
+            live.volume = floor_to_step(live.volume, lot)
+            brain.slots[live.slot_id].patch(live.local_id, volume=live.volume)
         _keep_off_market(brain, live)
         _send(brain, live, "exit_placed")
 
@@ -181,9 +191,6 @@ def _amend(brain: Brain, live: LiveOrder) -> None:
         brain.tell(live, "refreshed", "info", old=old_price, new=live.price)
 
 
-# --- entries --------------------------------------------------------------------------------
-
-
 def _attempts(brain: Brain) -> set[Attempt]:
     """Trades whose entry is tried now: newly wanted, due, or waiting for a pool that moved."""
     attempts = set(brain.wanting)
@@ -209,29 +216,27 @@ def _attempts(brain: Brain) -> set[Attempt]:
 
 
 def _try_entry(brain: Brain, slot: Slot, trade: TradeId, since: float) -> None:
-    """Place one entry, or write down why not."""
     brain.due.add(slot.id)
     waiting = _blocked(brain, slot, trade, since) or _place_entry(brain, slot, trade, since)
     if waiting is None:
         return
-    before = slot.waiting.get(trade)
+    before, reason = slot.waiting.get(trade), waiting.reason
     slot.waiting[trade] = waiting
-    if waiting.reason in POOLED:
+    if reason in POOLED:
         brain.pools[slot.id, trade] = waiting
     else:
         brain.pools.pop((slot.id, trade), None)
-    if before is None or before.reason != waiting.reason:
-        alarm = waiting.reason == "capacity"
+    if before is None or before.reason != reason:
+        alarm = reason == "capacity"
         brain.counters.capacity_waits += alarm
         severity: Severity = "warn" if alarm else "info"
-        brain.emit("waiting", severity, slot.id, trade, reason=waiting.reason, text=waiting.text)
+        brain.emit("waiting", severity, slot.id, trade, reason=reason, text=waiting.text)
 
 
 def _blocked(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Waiting | None:
-    """The first reason why no entry of this trade may be placed now."""
-    reason = _standing_reason(brain, slot, trade)
-    if reason is not None:
-        return Waiting(reason[0], since, reason[1])
+    reason, text = _standing_reason(brain, slot, trade)
+    if reason:
+        return Waiting(reason, since, text)
     until = slot.state.cooldown_until_a if trade == "A" else slot.state.cooldown_until_b
     if brain.now < until:
         return Waiting("cooldown", since, until=until)
@@ -240,7 +245,7 @@ def _blocked(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Waiting 
     return None if brain.has_room else Waiting("capacity", since)
 
 
-def _standing_reason(brain: Brain, slot: Slot, trade: TradeId) -> tuple[str, str] | None:
+def _standing_reason(brain: Brain, slot: Slot, trade: TradeId) -> tuple[str, str]:
     """Reasons that hold until something outside the slot changes."""
     if brain.run_state != "running":
         return "drained" if brain.run_state == "draining" else brain.run_state, brain.state_reason
@@ -256,19 +261,20 @@ def _standing_reason(brain: Brain, slot: Slot, trade: TradeId) -> tuple[str, str
         return "disk full", "less than 100 MB free"
     if brain.spread_wide:
         return "spread", ""
+    if brain.instrument.status not in OPEN_FOR_ENTRIES:
+        return "exchange", f"the pair is {brain.instrument.status}"
     if brain.risk_reason:
         return "risk limit", brain.risk_reason
     target, floor = brain.settings.grid.profit_pct, brain.fee_floor_pct
     if target < floor:
         return "fee floor", f"target {target:.2f} % under fee floor {floor:.2f} %"
-    return None
+    return "", ""
 
 
 def _over_inventory(brain: Brain, slot: Slot, trade: TradeId) -> bool:
     if slot.kind != "cycle" or not brain.written_off_base or brain.price is None:
         return False
-    size = brain.settings.grid.order_size
-    limit = brain.settings.cycle.max_inventory
+    size, limit = brain.settings.grid.order_size, brain.settings.cycle.max_inventory
     if limit is None:
         limit = INVENTORY_ORDERS_PER_CYCLE_SLOT * size * brain.cycle_slots
     held = brain.written_off_base * brain.price
@@ -287,8 +293,7 @@ def _place_entry(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Wait
         text = f"needs {least} {rules.base}, worth {plain(rules.min_cost)} {rules.quote}"
         return Waiting("minimum size", since, text, price=brain.price)
     price, volume = resting_price(brain, side, action.price), action.volume
-    lack = _lacks(brain, trade, price, volume, since)
-    if lack is not None:
+    if lack := _lacks(brain, trade, price, volume, since):
         return lack
     slot.state = state
     if price != action.price:
@@ -301,9 +306,6 @@ def _place_entry(brain: Brain, slot: Slot, trade: TradeId, since: float) -> Wait
     return None
 
 
-# --- funds ----------------------------------------------------------------------------------
-
-
 class Funds(NamedTuple):
     """Amounts of the two assets that may still be reserved."""
 
@@ -314,18 +316,14 @@ class Funds(NamedTuple):
 def free_funds(brain: Brain) -> Funds:
     """Spendable minus claims: the allotment and the instance's own flows, never more than the
     account holds (architecture 4.3)."""
-    books, funds = brain.books, brain.settings.funds
-    instrument, drift = brain.instrument, brain.drift
-    quote = books.quote + drift.get(instrument.quote, ZERO)
-    base = books.base + drift.get(instrument.base, ZERO)
-    return Funds(
-        _allotted(funds.quote, books.flow_quote, quote) - brain.registry.claimed_quote,
-        _allotted(funds.base, books.flow_base, base) - brain.registry.claimed_base,
-    )
-
-
-def _allotted(allotment: Allotment, flow: Decimal, held: Decimal) -> Decimal:
-    return min(allotment + flow, held) if isinstance(allotment, Decimal) else held
+    books, funds, claims = brain.books, brain.settings.funds, brain.registry
+    quote = books.quote + brain.unbooked(brain.instrument.quote)
+    base = books.base + brain.unbooked(brain.instrument.base)
+    if isinstance(funds.quote, Decimal):
+        quote = min(funds.quote + books.quote - books.paid_in_quote, quote)
+    if isinstance(funds.base, Decimal):
+        base = min(funds.base + books.base - books.paid_in_base, base)
+    return Funds(quote - claims.claimed_quote, base - claims.claimed_base)
 
 
 def _lacks(

@@ -32,8 +32,7 @@ class FillPart(Record, frozen=True):
     """One difference of an order's cumulative figures: what was executed since the last booking.
     ``executed``, ``cost`` and ``fee`` are differences, ``executed_total`` is cumulative.
     ``last``: the order is filled in full, so an exit closes its position whatever a last sliver
-    was short of. Leave it False for an order cancelled with a rest that stays open.
-    """
+    was short of. Leave it False for an order cancelled with a rest that stays open."""
 
     slot_id: int
     trade_id: TradeId
@@ -61,8 +60,7 @@ def fill_side(trade_id: str, role: str) -> Side:
 class Position(Record, frozen=True):
     """What is open of one cycle; ``cost`` and ``fee`` in quote.
     ``executed``, ``spent`` and ``fee_base`` sum all its entry executions, closed parts included.
-    ``lots``: cycles whose dust has joined since the last closing row.
-    """
+    ``lots``: cycles whose dust has joined since the last closing row."""
 
     slot_id: int
     trade_id: TradeId
@@ -93,12 +91,13 @@ class SlotAccount(Record, frozen=True):
 
     def __add__(self, other: "SlotAccount") -> "SlotAccount":
         return SlotAccount(
-            self.realised + other.realised,
-            self.write_offs + other.write_offs,
-            self.fees + other.fees,
-            self.recovery + other.recovery,
+            self.realised + other.realised, self.write_offs + other.write_offs,
+            self.fees + other.fees, self.recovery + other.recovery,
             self.round_trips + other.round_trips,
-        )
+        )  # fmt: skip
+
+
+_SUMMED = ("volume", "cost", "fee")  # what lots bring into a position
 
 
 class Positions(msgspec.Struct):
@@ -206,9 +205,8 @@ class Positions(msgspec.Struct):
     def join_lot(
         self, slot_id: int, trade_id: str, cycle: int
     ) -> tuple[Decimal, Decimal | None, Decimal]:
-        """Add the trade's lots to this position: (volume, cost per unit unrounded, entry fee).
-        The cost per unit is None when there is no volume at all.
-        """
+        """Add the trade's lots to this position: (volume, cost per unit, unrounded and None when
+        there is no volume at all, entry fee)."""
         slot = self.of_slot(slot_id)
         lots = [p.cycle for p in slot if p.aside and p.trade_id == trade_id and p.cycle != cycle]
         joined = self.merge(slot_id, trade_id, cycle, lots)
@@ -221,13 +219,8 @@ class Positions(msgspec.Struct):
         slot = self.open[slot_id]
         for lot in [self._need(slot_id, trade_id, lot_cycle) for lot_cycle in lots]:
             del slot[f"{trade_id}{lot.cycle}"]
-            target = replace(
-                target,
-                volume=target.volume + lot.volume,
-                cost=target.cost + lot.cost,
-                fee=target.fee + lot.fee,
-                lots=(*target.lots, *lot.lots, lot.cycle),
-            )
+            sums = {name: getattr(target, name) + getattr(lot, name) for name in _SUMMED}
+            target = replace(target, **sums, lots=(*target.lots, *lot.lots, lot.cycle))
         slot[f"{trade_id}{cycle}"] = target = replace(target, aside=False)
         return target
 

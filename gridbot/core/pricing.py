@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from gridbot.core.numbers import HUNDRED, ONE, ceil_to_step, floor_to_step, quantum
+from gridbot.core.numbers import HUNDRED, ONE, ceil_to_step, floor_to_step
 from gridbot.core.records import Side
 
 if TYPE_CHECKING:
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 
 
 def resting_price(brain: Brain, side: Side, price: Decimal) -> Decimal:
-    """``price`` on the pair's tick, moved outward just so far that it takes no liquidity.
-    Where the tick is the unit of the last decimal the reducer has rounded it already.
-    """
+    """``price`` on the pair's tick, moved outward just so far that it takes no liquidity."""
     tick = brain.instrument.tick_size
-    if tick != quantum(brain.instrument.price_decimals):
+    if price % tick:
         price = _to_tick(side, price, tick)
     return max(price, brain.bid + tick) if side == "sell" else min(price, brain.ask - tick)
 
@@ -31,8 +29,7 @@ def reprice_target(
 ) -> Decimal | None:
     """Where a waiting exit moves: half the way to the market, never below break-even.
     None when it would gain less than a tick. Architecture 4.4: a sell goes to the largest of
-    floor, nearest sell and midpoint, rounded up; buys mirrored.
-    """
+    floor, nearest sell and midpoint, rounded up; buys mirrored."""
     tick = brain.instrument.tick_size
     sell = side == "sell"
     outer, sign = (max, 1) if sell else (min, -1)

@@ -25,9 +25,6 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of what is journalled or published: defaults are left out of the JSON."""
 
 
-# --- the market and the account -------------------------------------------------------------
-
-
 class Instrument(Record, frozen=True):
     """What the exchange says about the pair; ``min_cost`` in quote, ``min_volume`` in base."""
 
@@ -102,9 +99,6 @@ class OwnLedgerRow(Record, frozen=True):
     client_id: str = ""
 
 
-# --- orders ---------------------------------------------------------------------------------
-
-
 class OrderRequest(Record, frozen=True):
     """An order to be placed. ``deadline``: the exchange must refuse it after this time."""
 
@@ -158,8 +152,7 @@ class Outcome(Record, frozen=True):
     """The answer to one write: a closed set, never an exception.
     accepted (``exchange_id``) · refused (``code``, ``text``) · later (not now, ``until``) ·
     unknown (may or may not have happened: never re-sent, looked up by client id) · absent (a
-    look-up of an unknown one found nothing).
-    """
+    look-up of an unknown one found nothing)."""
 
     client_id: str
     verb: Verb
@@ -168,9 +161,6 @@ class Outcome(Record, frozen=True):
     code: str = ""
     text: str = ""
     until: float = 0.0
-
-
-# --- commands and events --------------------------------------------------------------------
 
 
 class Command(Record, frozen=True):
@@ -219,8 +209,7 @@ class LedgerEntry(Record, frozen=True):
     """One line of the books. Debits leave the account, credits enter it; both are zero on memo
     rows (CYCLE_PROFIT, WRITE_OFF, RECOVERY_CANCEL, RECONCILIATION_DRIFT), whose result stands in
     ``realised_quote``. ``fee_*`` on an execution row repeats its FEE row for reading only.
-    ``id`` runs from 1 without a gap, ``seq`` is the journal step that caused the entry.
-    """
+    ``id`` runs from 1 without a gap, ``seq`` is the journal step that caused the entry."""
 
     id: int
     seq: int
@@ -248,13 +237,11 @@ class LedgerEntry(Record, frozen=True):
     hash: str = ""
 
 
-# --- journal records ------------------------------------------------------------------------
-
-
 class Changes(Record, frozen=True):
     """Facts that changed outside the market: instrument, fees, an edited configuration, loss and
     return of the price, a spread too wide, room on the disk, orders on the pair that are not ours,
-    trouble with the exchange ("" when it is over), and a reason to halt."""
+    trouble with the exchange ("" when it is over), a reason to halt, and the number of our newest
+    order on the account, if an older state goes on from it."""
 
     instrument: Instrument | None = None
     settings: dict[str, Any] | None = None
@@ -265,14 +252,14 @@ class Changes(Record, frozen=True):
     foreign_orders: int | None = None
     trouble: str | None = None
     halt: str | None = None
+    order_number: int | None = None
 
 
 class StepInput(Record, frozen=True, tag="step", tag_field="k"):
     """All that one step saw: the only thing the core may depend on.
     ``price`` is None when this step carries no new accepted price. ``previous_*`` is the last
     accepted price before it. ``bid``/``ask`` are left out where both equal ``price`` (simulated
-    market). ``digest`` vouches for the outputs of the previous step.
-    """
+    market). ``digest`` vouches for the outputs of the previous step."""
 
     seq: int
     at: float

@@ -10,12 +10,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from gridbot.core import account
 from gridbot.core import state_machine as reducer
 from gridbot.core.ledger import DoubleBooking
 from gridbot.core.numbers import ZERO, floor_to_step, plain, quantum, round_half_even
-from gridbot.core.orders import LiveOrder
+from gridbot.core.orders import LiveOrder, client_prefix
 from gridbot.core.positions import FillPart
-from gridbot.core.records import Balance, OrderReport, Outcome, Severity, StepInput
+from gridbot.core.records import OrderReport, Outcome, Severity, StepInput
 from gridbot.core.slot import Slot, Waiting
 from gridbot.core.trading import move_back, stop_waiting
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 LOOKUP_SECONDS = (5.0, 65.0)
 RETRY_SECONDS = (30.0, 1800.0)  # after the first refusal, doubled with each, and at most
 POST_ONLY_REASON = "post only"
+UNKNOWN_ORDER = "unknown order"
 _PARKED = {"operator": "cancelled by operator", "remove": "removed"}
 
 
 def apply(brain: Brain, step: StepInput) -> None:
-    """Take in outcomes, then reports by exchange time and id, then balances."""
+    """Take in outcomes, reports by exchange time and id, the exchange's own rows, balances."""
     for outcome in step.outcomes:
         live = brain.registry.by_client.get(outcome.client_id)
         if live is not None:
@@ -38,18 +40,32 @@ def apply(brain: Brain, step: StepInput) -> None:
         live = brain.registry.by_client.get(report.client_id)
         if live is not None:
             _reported(brain, live, report)
+        elif report.state == "open":
+            _stranger(brain, report)
+    if step.own_rows:
+        account.take_rows(brain, step.own_rows)
     if step.balances is not None:
-        _compare_balances(brain, step.balances)
+        account.compare_balances(brain, step.balances)
 
 
-# --- outcomes of writes ---------------------------------------------------------------------
+def _stranger(brain: Brain, report: OrderReport) -> None:
+    """An open order with our prefix that is not in the books was declared absent too early, or is
+    of a life that a restored backup has forgotten: it is cancelled. A stale listing of one that is
+    known to be finished means nothing."""
+    client_id = report.client_id
+    ours = client_id.startswith(client_prefix(brain.instance)) and brain.run_state != "halted"
+    if ours and client_id not in brain.books.finished and client_id not in brain.out.cancels:
+        brain.out.cancels.append(client_id)
+        brain.emit("cancelled", "warn", order=client_id, reason="not in our books")
 
 
 def _answered(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
     """A cancel's own answer proves nothing about what was executed: the report does."""
     kind, verb = outcome.kind, outcome.verb
-    if kind == "unknown" or (kind == "later" and verb != "place"):
+    if kind == "unknown":
         _unknown(brain, live, outcome)
+    elif kind == "later":
+        _later(brain, live, outcome)
     elif verb == "place":
         _placed(brain, live, outcome)
     elif verb == "amend" and kind == "accepted":
@@ -57,6 +73,22 @@ def _answered(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
     elif verb == "amend" and kind == "refused":
         brain.counters.orders_refused += 1
         _not_moved(brain, live)
+    elif kind == "refused" and UNKNOWN_ORDER not in f"{outcome.code} {outcome.text}".lower():
+        live.retry_at = brain.now + RETRY_SECONDS[0]
+
+
+def _later(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
+    """Nothing was sent, so nothing was refused: the same is tried again in its time."""
+    until = outcome.until if outcome.until > brain.now else brain.now + RETRY_SECONDS[0]
+    live.retry_at = until
+    if outcome.verb == "amend" and live.amending:
+        if live.role != "entry":
+            live.reprices, live.repriced_at = live.reprices - 1, 0.0
+        _not_moved(brain, live)
+    elif outcome.verb == "place":
+        text = outcome.text or outcome.code
+        brain.tell(live, "waiting", "info", reason="exchange", text=text)
+        _not_sent(brain, live, Waiting("exchange", brain.now, text, until))
 
 
 def _placed(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
@@ -69,24 +101,22 @@ def _placed(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
         _not_placed(brain, live, outcome.code, outcome.text, until)
     elif live.standing == "unknown":
         live.lookups += 1
-        if live.lookups < len(LOOKUP_SECONDS):
+        if live.lookups < len(LOOKUP_SECONDS) or live.exchange_id:  # once there, never absent
             live.lookup_at += LOOKUP_SECONDS[1] - LOOKUP_SECONDS[0]
         else:
             _not_placed(brain, live, "absent", "never reached the exchange", brain.now)
 
 
 def _accept(brain: Brain, live: LiveOrder, exchange_id: str) -> None:
-    if live.standing in ("pending", "unknown"):
-        if live.standing == "unknown":
+    if live.standing in ("pending", "unknown", "wanted"):
+        if live.standing != "pending":
             brain.tell(live, "resolved", "good")
         brain.registry.stand(live, "open")
         live.refusals = 0
     live.exchange_id = exchange_id
-    slot = brain.slots[live.slot_id]
-    if live.role == "recovery":
-        slot.state = reducer.apply_recovery_txid(slot.state, live.local_id, exchange_id)
-    else:
-        slot.patch(live.local_id, txid=exchange_id)
+    slot, recovery = brain.slots[live.slot_id], live.role == "recovery"
+    note = reducer.apply_recovery_txid if recovery else reducer.apply_order_txid
+    slot.state = note(slot.state, live.local_id, exchange_id)
 
 
 def _unknown(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
@@ -98,17 +128,21 @@ def _unknown(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
 
 def _not_placed(brain: Brain, live: LiveOrder, code: str, text: str, until: float) -> None:
     """Nothing rests at the exchange: an entry is dropped and wanted again, an exit is kept."""
+    live.refusals, live.retry_at = live.refusals + 1, until
+    figures = {"code": code, "text": text, "role": live.role, "attempts": live.refusals}
+    brain.tell(live, "refused", "warn", **figures)
+    _not_sent(brain, live, Waiting("refused", brain.now, code or text, until))
+
+
+def _not_sent(brain: Brain, live: LiveOrder, waiting: Waiting) -> None:
     slot = brain.slots[live.slot_id]
     brain.due.add(slot.id)
-    attempts, parked = live.refusals + 1, _PARKED.get(live.after_cancel, "")
-    brain.tell(live, "refused", "warn", code=code, text=text, role=live.role, attempts=attempts)
     if live.role == "entry":
         brain.registry.remove(live)
         slot.state = reducer.remove_order(slot.state, live.local_id)
-        slot.waiting[live.trade_id] = Waiting("refused", brain.now, code or text, until)
+        slot.waiting[live.trade_id] = waiting
         return
-    live.refusals, live.retry_at, live.after_cancel = attempts, until, ""
-    live.parked = parked
+    live.parked, live.after_cancel = _PARKED.get(live.after_cancel, ""), ""
     brain.registry.stand(live, "wanted")
     if live.role == "recovery":
         brain.write_offs.append(live.client_id)
@@ -119,11 +153,9 @@ def _not_moved(brain: Brain, live: LiveOrder) -> None:
         move_back(brain, live)
 
 
-# --- reports --------------------------------------------------------------------------------
-
-
 def _reported(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
-    if live.standing == "pending" or live.standing == "unknown":
+    lost = live.standing == "wanted" and report.state == "open"
+    if lost or live.standing in ("pending", "unknown"):
         _found(brain, live, report)
     news = report.executed > live.executed
     if news:
@@ -138,35 +170,56 @@ def _reported(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
 
 
 def _found(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
-    """An order whose fate was open is there; a cancel that was lost is sent once more."""
-    again = live.lookup_verb == "cancel" and report.state == "open"
+    """An order whose fate was open is there, even one that seemed to have never arrived; a cancel
+    that was lost is sent once more."""
+    again = report.state == "open" and (live.lookup_verb == "cancel" or live.parked != "")
+    if live.parked:
+        live.after_cancel, live.parked = "operator", ""
     _accept(brain, live, report.exchange_id)
     live.lookup_verb = ""
     if again or live.after_cancel:
         brain.registry.stand(live, "cancelling")
+        live.retry_at = 0.0
     if again:
         brain.out.cancels.append(live.client_id)
 
 
 def _book(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
     executed, cost = report.executed - live.executed, report.cost - live.cost
+    in_base, fee = report.fee_asset == brain.instrument.base, _fee(brain, report)
+    before = live.fee_base if in_base else live.fee
     part = FillPart(
         live.slot_id, live.trade_id, live.cycle, live.role, live.side, live.client_id,
         report.exchange_id, live.local_id, _price_of(brain, report.price, executed, cost),
-        executed, cost, report.fee - live.fee, report.fee_asset == brain.instrument.base,
-        report.executed, report.state == "closed",
+        executed, cost, max(fee - before, ZERO), in_base, report.executed,
+        report.state == "closed",
     )  # fmt: skip
     try:
         brain.books.execution(brain.seq, report.closed_at or brain.now, part)
     except (DoubleBooking, ValueError) as error:
         brain.halt(f"an execution cannot be booked: {error}")
         return
-    live.executed, live.cost, live.fee = report.executed, report.cost, report.fee
+    live.executed, live.cost = report.executed, report.cost
+    if in_base:
+        live.fee_base = max(fee, live.fee_base)
+    else:
+        live.fee = max(fee, live.fee)
+    if brain.settings.run.mode == "live":
+        account.expect(brain, part, len(report.trade_ids))
     brain.registry.reserve(live)
     brain.counters.executions += 1
     if report.state == "open":
+        if live.role == "entry" and not live.partial_since:
+            live.partial_since = brain.now
+            brain.registry.partial[live.client_id] = live
         done, whole = plain(report.executed), plain(report.volume)
         brain.tell(live, "partly_filled", "info", executed=done, volume=whole)
+
+
+def _fee(brain: Brain, report: OrderReport) -> Decimal:
+    """What the order has cost in fees so far; nothing if that was charged in a third asset."""
+    ours = report.fee_asset in ("", brain.instrument.quote, brain.instrument.base)
+    return report.fee if ours else ZERO
 
 
 def _price_of(brain: Brain, limit: Decimal, executed: Decimal, cost: Decimal) -> Decimal:
@@ -180,8 +233,10 @@ def _ended(brain: Brain, live: LiveOrder, report: OrderReport, news: bool) -> No
     slot = brain.slots[live.slot_id]
     brain.due.add(slot.id)
     filled = report.state == "closed"
-    if live.executed and not (filled and news):
+    if not (filled and news):
         brain.books.order_done(live.client_id)  # nothing booked now said that it was the last
+        if filled and live.role != "entry":
+            _close_sliver(brain, live, report)
     if live.role == "recovery" and not filled:
         brain.write_offs.append(live.client_id)
         return
@@ -194,13 +249,21 @@ def _ended(brain: Brain, live: LiveOrder, report: OrderReport, news: bool) -> No
         _gone(brain, slot, live, report)
 
 
+def _close_sliver(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
+    """The exchange calls an exit filled that is a hair short of its volume: so is its position."""
+    key = live.slot_id, live.trade_id, live.cycle
+    if brain.books.positions.position(*key) is not None:
+        note = "the order was filled a sliver short"
+        brain.books.write_off(brain.seq, brain.now, *key, live.client_id, report.price, note)
+
+
 def _gone(brain: Brain, slot: Slot, live: LiveOrder, report: OrderReport) -> None:
     """Nothing came of it: an entry is wanted afresh, the rest of an exit once more, unless parked
     because somebody had it cancelled."""
     reason = _PARKED.get(live.after_cancel, "")
+    severity: Severity = "info"
     if not live.after_cancel and POST_ONLY_REASON not in report.reason.lower():
-        reason = "cancelled outside"
-    severity: Severity = "bad" if reason == "cancelled outside" else "info"
+        reason, severity = "cancelled outside", "bad"
     if live.role == "entry":
         slot.state = reducer.remove_order(slot.state, live.local_id)
         if reason:
@@ -211,10 +274,12 @@ def _gone(brain: Brain, slot: Slot, live: LiveOrder, report: OrderReport) -> Non
     rest = live.volume - live.executed
     slot.patch(live.local_id, volume=rest, txid="")
     terms = live.trade_id, live.role, live.side, live.cycle, live.local_id, live.price, rest
-    again = LiveOrder(brain.next_client_id(), slot.id, *terms, parked=reason)
-    again.reprices, again.repriced_at = live.reprices, live.repriced_at
-    again.break_even = live.break_even
-    brain.registry.add(again)
+    brain.registry.add(
+        LiveOrder(
+            brain.next_client_id(), slot.id, *terms, parked=reason, break_even=live.break_even,
+            reprices=live.reprices, repriced_at=live.repriced_at,
+        )
+    )  # fmt: skip
     brain.tell(live, "cancelled", severity if reason else "warn", reason=reason)
 
 
@@ -222,30 +287,11 @@ def _fill(brain: Brain, live: LiveOrder, report: OrderReport) -> reducer.Event:
     """The reducer's fill: what can be given back by the exit, its fee in quote."""
     kind = reducer.RecoveryFillEvent if live.role == "recovery" else reducer.FillEvent
     price = _price_of(brain, report.price, report.executed, report.cost)
-    volume, fee = report.executed, report.fee
-    if fee and report.fee_asset == brain.instrument.base:
+    volume, fee = report.executed, live.fee
+    if live.fee_base:
+        fee += live.fee_base * price
         if live.role == "entry" and live.side == "buy":
-            volume = floor_to_step(volume - fee, quantum(brain.instrument.volume_decimals))
-        fee = fee * price
+            lot = quantum(brain.instrument.volume_decimals)
+            volume = floor_to_step(volume - live.fee_base, lot)
     at = report.closed_at or brain.now
     return kind(live.local_id, report.exchange_id, live.side, price, volume, fee, at)
-
-
-# --- reconciliation -------------------------------------------------------------------------
-
-
-def _compare_balances(brain: Brain, balances: dict[str, Balance]) -> None:
-    """Remember what the exchange holds; a changed unexplained difference becomes a memo entry."""
-    instrument, books = brain.instrument, brain.books
-    before = dict(brain.drift)
-    for asset, booked in ((instrument.quote, books.quote), (instrument.base, books.base)):
-        balance = balances.get(asset)
-        if balance is not None:
-            brain.exchange_balances[asset] = balance.total
-            brain.drift[asset] = balance.total - booked
-    if brain.drift != before:
-        quote = brain.drift.get(instrument.quote, ZERO)
-        base = brain.drift.get(instrument.base, ZERO)
-        books.drift(brain.seq, brain.now, quote, base)
-        severity: Severity = "warn" if quote or base else "good"
-        brain.emit("drift_changed", severity, quote=plain(quote), base=plain(base))

@@ -26,6 +26,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True):
     tier: Tier | None = None
     base_url: str = "https://api.kraken.com"
     credentials_file: str | None = None
+    lockout_sec: float = 900.0
     max_spread_pct: Decimal = D("1")
 
 
@@ -189,14 +190,8 @@ def settings_from_plain(plain: dict[str, Any]) -> Settings:
         for field in msgspec.structs.fields(Settings)
         if field.name != "funds" and field.name in plain
     }
-    funds = plain.get("funds", {})
-    return Settings(
-        **sections,
-        funds=FundsSettings(_allotment(funds.get("quote")), _allotment(funds.get("base"))),
-    )
-
-
-def _allotment(text: str | None) -> Allotment:
-    if text is None:
-        return None
-    return "all" if text == "all" else Decimal(text)
+    funds: dict[str, Any] = {
+        asset: text if text in (None, "all") else Decimal(text)
+        for asset, text in plain.get("funds", {}).items()
+    }
+    return Settings(**sections, funds=FundsSettings(**funds))

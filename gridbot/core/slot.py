@@ -18,7 +18,8 @@ from gridbot.core.numbers import ZERO
 from gridbot.core.orders import Registry
 from gridbot.core.records import Instrument, Side, TradeId
 from gridbot.core.settings import CycleSettings, Settings
-from gridbot.core.state_machine import EngineConfig, OrderState, PairState, entry_backoff_multiplier
+from gridbot.core.state_machine import Resting, entry_backoff_multiplier
+from gridbot.core.state_records import EngineConfig, OrderState, PairState, patch_order
 from gridbot.core.wakes import EARLY, NEVER, NEXT_TICK, Bounds
 
 # Entries must leave room for an exit reduced by a base fee and rounded to the lot.
@@ -63,6 +64,9 @@ class Slot(msgspec.Struct):
     checked: tuple[OrderState, ...] | None = None
     cfg: EngineConfig = EngineConfig()
     drift_factors: tuple[float, float] = (0.0, inf)
+    rules_raised: bool = False
+    min_volume: Decimal = ZERO
+    min_cost: Decimal = ZERO
 
     def wanted_entries(self) -> list[TradeId]:
         """Trades the phase wants an entry for and that have none: those without any order."""
@@ -76,13 +80,19 @@ class Slot(msgspec.Struct):
         """The exits that wait, without recoveries."""
         return [order for order in self.state.orders if order.role == "exit"]
 
+    def is_too_small(self, order: Resting) -> bool:
+        """It rests below a minimum that was raised since: nothing could take its place."""
+        if not self.rules_raised or not order.txid:
+            return False
+        return order.volume < self.min_volume or order.price * order.volume < self.min_cost
+
+    def holds_small_exit(self) -> bool:
+        """No deadline runs for exits while one of them is too small to ever come back."""
+        return self.rules_raised and any(map(self.is_too_small, self.exits()))
+
     def patch(self, local_id: int, **changes: Any) -> None:
         """Change the order of that id."""
-        orders = [
-            replace(order, **changes) if order.local_id == local_id else order
-            for order in self.state.orders
-        ]
-        self.state = replace(self.state, orders=tuple(orders))
+        self.state = patch_order(self.state, local_id, **changes)
 
     def see_price(self, price: Decimal, at: float) -> None:
         """Move the market price: for a price inside the slot's bounds a tick does nothing else."""
@@ -91,38 +101,31 @@ class Slot(msgspec.Struct):
     def configure(self, settings: Settings, instrument: Instrument, maker_fee_pct: Decimal) -> None:
         """Rebuild the reducer's configuration after anything it depends on has changed.
         ``refresh_pct`` grows with the larger widened entry distance, or far rungs and backed-off
-        entries would be refreshed for ever (architecture 4.3).
-        """
+        entries would be refreshed for ever (architecture 4.3)."""
         grid, cycle, losses = settings.grid, settings.cycle, settings.losses
         distance = grid.entry_pct + self.rung * settings.slots.rung_pct
         sticky = self.kind == "sticky"
         min_volume = max(grid.min_volume or ZERO, instrument.min_volume)
         cfg = EngineConfig(
-            entry_pct=grid.entry_pct,
-            entry_pct_a=distance,
-            entry_pct_b=distance,
-            profit_pct=grid.profit_pct,
+            entry_pct=grid.entry_pct, entry_pct_a=distance, entry_pct_b=distance,
+            profit_pct=grid.profit_pct, maker_fee_pct=maker_fee_pct,
             price_decimals=_coarser(grid.price_decimals, instrument.price_decimals),
             volume_decimals=_coarser(grid.volume_decimals, instrument.volume_decimals),
-            min_volume=min_volume * MIN_VOLUME_MARGIN,
-            min_cost_usd=instrument.min_cost,
-            maker_fee_pct=maker_fee_pct,
+            min_volume=min_volume * MIN_VOLUME_MARGIN, min_cost_usd=instrument.min_cost,
             s1_orphan_after_sec=inf if sticky else cycle.s1_orphan_after_sec,
             s2_orphan_after_sec=inf if sticky else cycle.s2_orphan_after_sec,
-            loss_backoff_start=losses.backoff_start,
-            loss_cooldown_start=losses.cooldown_start,
-            loss_cooldown_sec=losses.cooldown_sec,
-            reentry_base_cooldown_sec=losses.reentry_base_cooldown_sec,
-            backoff_factor=losses.backoff_factor,
+            loss_backoff_start=losses.backoff_start, loss_cooldown_start=losses.cooldown_start,
+            loss_cooldown_sec=losses.cooldown_sec, backoff_factor=losses.backoff_factor,
             backoff_max_multiplier=losses.backoff_max_multiplier,
+            reentry_base_cooldown_sec=losses.reentry_base_cooldown_sec,
             max_consecutive_refreshes=grid.max_consecutive_refreshes,
             refresh_cooldown_sec=grid.refresh_cooldown_sec,
-            max_recovery_slots=RECOVERIES_UNLIMITED,
-            sticky_mode_enabled=sticky,
-        )
+            max_recovery_slots=RECOVERIES_UNLIMITED, sticky_mode_enabled=sticky,
+        )  # fmt: skip
         streak = max(self.state.consecutive_losses_a, self.state.consecutive_losses_b)
         widened = distance * entry_backoff_multiplier(streak, cfg)
         refresh_pct = grid.refresh_pct + max(widened - grid.entry_pct, ZERO)
+        self.min_volume, self.min_cost = instrument.min_volume, instrument.min_cost
         self.cfg = replace(cfg, refresh_pct=refresh_pct)
         pct = float(refresh_pct)
         high = 100 / (100 - pct) * (1 - EARLY) if pct < 100 else inf
@@ -139,8 +142,7 @@ def next_wake(
 ) -> tuple[Bounds, float]:
     """The bounds outside which anything can happen to the slot (architecture 4.2), and the time
     before which its timer has nothing to do as long as its orders stay the same.
-    ``frozen``: paused, no refresh and no deadline runs. Bounds are early by a hair.
-    """
+    ``frozen``: paused, no refresh and no deadline runs. Bounds are early by a hair."""
     wake = _waiting_wake(slot, float(settings.grid.refresh_pct)) if slot.waiting else NEVER
     if frozen:
         return wake, -inf
@@ -188,11 +190,11 @@ def _deadlines_wake(
 ) -> tuple[Bounds, float]:
     down, up, at = wake
     timer_at, overdue = inf, False
-    if slot.state.recovery_orders and cycle.write_off:
-        oldest = min(recovery.orphaned_at for recovery in slot.state.recovery_orders)
-        timer_at = oldest + cycle.recovery_ttl_sec
+    for recovery in slot.state.recovery_orders if cycle.write_off else ():
+        if not slot.is_too_small(recovery):
+            timer_at = min(timer_at, recovery.orphaned_at + cycle.recovery_ttl_sec)
     exits = slot.exits()
-    if exits:
+    if exits and not slot.holds_small_exit():
         start, span = exit_span(slot, exits, cycle)
         if start is None:
             return NEXT_TICK, -inf
@@ -200,7 +202,7 @@ def _deadlines_wake(
             live = registry.by_local.get((slot.id, order.local_id))
             if live is not None and live.may_gain(cycle.max_reprices):
                 due = next_reprice_at(start, span, cycle.max_reprices, live.repriced_at)
-                timer_at = min(timer_at, due)
+                timer_at = min(timer_at, max(due, live.retry_at))
         overdue = start + span <= slot.state.now
         if not overdue:
             timer_at = min(timer_at, start + span)

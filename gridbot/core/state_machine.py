@@ -159,16 +159,12 @@ _CYCLE, _LOSSES, _COOLDOWN, _REFRESHES, _DIRECTION, _PAUSE = (
 
 
 def transition(
-    state: PairState,
-    event: Event,
-    cfg: EngineConfig,
-    order_size_usd: Decimal,
-    order_sizes: Mapping[TradeId, Decimal] | None = None,
-) -> Result:
-    """The state after ``event`` and the actions it asks for, in order.
-    New entries are worth ``order_size_usd`` quote, or the trade's own value in ``order_sizes``.
-    An event of another type changes nothing.
-    """
+    state: PairState, event: Event, cfg: EngineConfig, order_size_usd: Decimal, order_sizes:
+    Mapping[TradeId, Decimal] | None = None,
+) -> Result:  # fmt: skip
+    """The state after ``event`` and the actions it asks for, in order. New entries are worth
+    ``order_size_usd`` quote, or the trade's own value in ``order_sizes``. An event of another type
+    changes nothing."""
     sizes = order_size_usd, order_sizes
     if type(event) is PriceTick:
         return _on_price(state, event, cfg, sizes)
@@ -184,9 +180,6 @@ def transition(
     return state, ()
 
 
-# --- pricing and sizing ---------------------------------------------------------------------
-
-
 def entry_backoff_multiplier(loss_count: int, cfg: EngineConfig) -> Decimal:
     """How much wider than usual an entry rests after ``loss_count`` losses in a row."""
     if loss_count < cfg.loss_backoff_start:
@@ -198,9 +191,8 @@ def entry_backoff_multiplier(loss_count: int, cfg: EngineConfig) -> Decimal:
 def compute_order_volume(
     price: Decimal, cfg: EngineConfig, order_size_usd: Decimal
 ) -> Decimal | None:
-    """The base volume of an entry worth ``order_size_usd`` quote; None if it is below a minimum.
-    A size is never raised to reach a minimum; exactly the minimum is enough.
-    """
+    """The base volume of an entry worth ``order_size_usd`` quote; None if it is below a minimum:
+    a size is never raised to reach one, exactly the minimum is enough."""
     minimum = cfg.min_cost_usd
     if price <= 0 or order_size_usd <= 0 or order_size_usd < minimum:
         return None
@@ -234,18 +226,10 @@ def _exit_price(state: PairState, cfg: EngineConfig, side: Side, entry_fill: Dec
     return round_half_even(price, cfg.price_decimals)
 
 
-# --- new entries ----------------------------------------------------------------------------
-
-
 def add_entry_order(
-    state: PairState,
-    cfg: EngineConfig,
-    side: Side,
-    trade_id: TradeId,
-    cycle: int,
-    order_size_usd: Decimal,
-    reason: str = "manual",
-) -> tuple[PairState, PlaceOrderAction | None]:
+    state: PairState, cfg: EngineConfig, side: Side, trade_id: TradeId, cycle: int, order_size_usd:
+    Decimal, reason: str = "manual",
+) -> tuple[PairState, PlaceOrderAction | None]:  # fmt: skip
     """Attach an entry worth ``order_size_usd`` quote; nothing while that trade cools down."""
     if state.now < getattr(state, _COOLDOWN[trade_id]):
         return state, None
@@ -254,16 +238,12 @@ def add_entry_order(
 
 
 def bootstrap_orders(
-    state: PairState,
-    cfg: EngineConfig,
-    order_size_usd: Decimal,
-    allow_long_only: bool = True,
+    state: PairState, cfg: EngineConfig, order_size_usd: Decimal, allow_long_only: bool = True,
     allow_short_only: bool = True,
-) -> tuple[PairState, Actions, tuple[OrderState, ...]]:
-    """First entries of an empty slot, B's buy before A's sell.
-    The orders come back separately: the caller attaches those it keeps. If only one can be made
-    and the matching flag allows it, the returned state is one-sided.
-    """
+) -> tuple[PairState, Actions, tuple[OrderState, ...]]:  # fmt: skip
+    """First entries of an empty slot, B's buy before A's sell. They come back separately: the
+    caller attaches those it keeps. If only one can be made and the matching flag allows it, the
+    returned state is one-sided."""
     size, reason, held = order_size_usd, "bootstrap", state.orders
     state, buy = _enter(state, cfg, "buy", "B", state.cycle_b, size, reason)
     state, sell = _enter(state, cfg, "sell", "A", state.cycle_a, size, reason)
@@ -276,15 +256,9 @@ def bootstrap_orders(
 
 
 def _enter(
-    state: PairState,
-    cfg: EngineConfig,
-    side: Side,
-    trade: TradeId,
-    cycle: int,
-    size: Decimal,
+    state: PairState, cfg: EngineConfig, side: Side, trade: TradeId, cycle: int, size: Decimal,
     reason: str,
-) -> tuple[PairState, tuple[PlaceOrderAction, ...]]:
-    """Attach an entry worth ``size`` quote and place it; nothing if that is too small."""
+) -> tuple[PairState, tuple[PlaceOrderAction, ...]]:  # fmt: skip
     price = _entry_price(state, cfg, side, trade)
     volume = compute_order_volume(price, cfg, size)
     if volume is None:
@@ -319,20 +293,15 @@ def _size(sizes: Sizes, trade: TradeId) -> Decimal:
     return own.get(trade, usual) if own else usual
 
 
-# --- booking --------------------------------------------------------------------------------
-
-
 def _book(
     state: PairState, cfg: EngineConfig, order: Resting, price: Decimal, fee: Decimal
 ) -> tuple[PairState, BookCycleAction]:
-    """Close the order's cycle at ``price``, now: totals, record, losing streak and cooldown.
-    The stored volume counts, not the executed one. The entry's fee is in ``total_fees`` already.
-    """
+    """Close the order's cycle at ``price``, now: totals, record, losing streak and cooldown. The
+    stored volume counts, not the executed one. The entry's fee is in ``total_fees`` already."""
     trade, cycle, volume, entry_fee = order.trade_id, order.cycle, order.volume, order.entry_fee
+    gross, quote_fee = (price - order.entry_price) * volume, fee
     if trade == "A":
         gross, quote_fee = (order.entry_price - price) * volume, entry_fee
-    else:
-        gross, quote_fee = (price - order.entry_price) * volume, fee
     fees = entry_fee + fee
     net, settled = gross - fees, gross - quote_fee
     from_recovery, entered_at = False, order.entry_filled_at
@@ -350,20 +319,15 @@ def _book(
         cooldown = max(cooldown, state.now + cfg.loss_cooldown_sec)
     streak: dict[str, Any] = {_LOSSES[trade]: losses, _COOLDOWN[trade]: cooldown}
     state = replace(
-        state,
-        completed_cycles=(*state.completed_cycles, record),
-        total_profit=state.total_profit + net,
+        state, completed_cycles=(*state.completed_cycles, record), today_realized_loss=lost_today,
+        total_profit=state.total_profit + net, total_fees=state.total_fees + fee,
         total_settled_usd=state.total_settled_usd + settled,
-        total_fees=state.total_fees + fee,
-        today_realized_loss=lost_today,
-        total_round_trips=state.total_round_trips + 1,
-        **streak,
-    )
+        total_round_trips=state.total_round_trips + 1, **streak,
+    )  # fmt: skip
     return state, BookCycleAction(trade, cycle, net, gross, fees, settled, from_recovery)
 
 
 def _base_cooldown(state: PairState, cfg: EngineConfig, trade: TradeId) -> float:
-    """Until when the trade pauses after any closed or orphaned cycle."""
     until: float = getattr(state, _COOLDOWN[trade])
     pause = cfg.reentry_base_cooldown_sec
     return max(until, state.now + pause) if pause > 0 else until
@@ -373,9 +337,6 @@ def _clear_s2_clock(state: PairState) -> PairState:
     if state.s2_entered_at is None or derive_phase(state) == "S2":
         return state
     return replace(state, s2_entered_at=None)
-
-
-# --- fills ----------------------------------------------------------------------------------
 
 
 def _on_fill(state: PairState, event: FillEvent, cfg: EngineConfig, sizes: Sizes) -> Result:
@@ -418,9 +379,6 @@ def _on_recovery_fill(state: PairState, event: RecoveryFillEvent, cfg: EngineCon
     return _clear_s2_clock(state), (booked,)
 
 
-# --- the price: stale entries follow it -----------------------------------------------------
-
-
 def _on_price(state: PairState, event: PriceTick, cfg: EngineConfig, sizes: Sizes) -> Result:
     market, now = event.price, event.timestamp
     state = replace(state, market_price=market, now=now, last_price_update_at=now)
@@ -455,9 +413,6 @@ def _refresh(state: PairState, entry: OrderState, cfg: EngineConfig, size: Decim
     return state, (cancel, *placed)
 
 
-# --- the clock: exits that waited too long --------------------------------------------------
-
-
 def _on_timer(state: PairState, event: TimerTick, cfg: EngineConfig, sizes: Sizes) -> Result:
     entered, now, phase = state.s2_entered_at, event.timestamp, derive_phase(state)
     state = replace(state, now=now, s2_entered_at=None)
@@ -484,7 +439,6 @@ def _on_timer(state: PairState, event: TimerTick, cfg: EngineConfig, sizes: Size
 def _orphan(
     state: PairState, order: OrderState, reason: str, cfg: EngineConfig, sizes: Sizes
 ) -> Result:
-    """Set the exit aside as a recovery order and let its trade begin the next cycle."""
     trade = order.trade_id
     state, evicted = _evict_surplus(state, cfg)
     recovery = RecoveryOrder(

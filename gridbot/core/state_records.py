@@ -23,13 +23,13 @@ OrderRole = Literal["entry", "exit"]
 Phase = Literal["S0", "S1a", "S1b", "S2"]
 ModeSource = Literal["none", "balance", "regime"]
 
+MODE_SOURCES = {name: name for name in get_args(ModeSource)}
 REGIME_CODES = {"BEARISH": 0, "RANGING": 1, "BULLISH": 2}
 
 
 class EngineConfig(Struct, frozen=True, gc=False):
     """What steers one slot. Percentages in percent; timeouts in seconds, infinite allowed.
-    ``order_size_usd`` and ``stale_price_max_age_sec`` are carried for others and not read here.
-    """
+    ``order_size_usd`` and ``stale_price_max_age_sec`` are carried for others and not read here."""
 
     entry_pct: Decimal = Decimal("0.2")
     entry_pct_a: Decimal | None = None
@@ -149,21 +149,12 @@ class PairState(Struct, frozen=True, gc=False):
     profit_pct_runtime: Decimal = Decimal("1.0")
 
 
-# --- reading and editing a state ------------------------------------------------------------
-
-
 def derive_phase(state: PairState) -> Phase:
     """S0 no exit, S1a a buy exit rests, S1b a sell exit rests, S2 both."""
-    buy = sell = False
-    for order in state.orders:
-        if order.role == "exit":
-            if order.side == "buy":
-                buy = True
-            else:
-                sell = True
-    if buy:
-        return "S2" if sell else "S1a"
-    return "S1b" if sell else "S0"
+    sides = [order.side for order in state.orders if order.role == "exit"]
+    if "buy" in sides:
+        return "S2" if "sell" in sides else "S1a"
+    return "S1b" if sides else "S0"
 
 
 def find_order(state: PairState, local_id: int) -> OrderState | None:
@@ -176,10 +167,7 @@ def find_order(state: PairState, local_id: int) -> OrderState | None:
 
 def find_recovery(state: PairState, recovery_id: int) -> RecoveryOrder | None:
     """The recovery order with this id, or None."""
-    for recovery in state.recovery_orders:
-        if recovery.recovery_id == recovery_id:
-            return recovery
-    return None
+    return next((one for one in state.recovery_orders if one.recovery_id == recovery_id), None)
 
 
 def remove_order(state: PairState, local_id: int) -> PairState:
@@ -195,7 +183,7 @@ def remove_recovery(state: PairState, recovery_id: int) -> PairState:
 
 def apply_order_txid(state: PairState, local_id: int, txid: str) -> PairState:
     """Note the exchange id of an active order."""
-    return _patch_order(state, local_id, txid=txid)
+    return patch_order(state, local_id, txid=txid)
 
 
 def apply_recovery_txid(state: PairState, recovery_id: int, txid: str) -> PairState:
@@ -207,10 +195,11 @@ def apply_recovery_txid(state: PairState, recovery_id: int, txid: str) -> PairSt
 
 def apply_order_regime_at_entry(state: PairState, local_id: int, value: Any) -> PairState:
     """Tag an active order with the market regime; anything unusable clears the tag."""
-    return _patch_order(state, local_id, regime_at_entry=regime_code(value))
+    return patch_order(state, local_id, regime_at_entry=regime_code(value))
 
 
-def _patch_order(state: PairState, local_id: int, **changes: Any) -> PairState:
+def patch_order(state: PairState, local_id: int, **changes: Any) -> PairState:
+    """The state with changes to the active order of that id."""
     patched = tuple([replace(o, **changes) if o.local_id == local_id else o for o in state.orders])
     return replace(state, orders=patched)
 
@@ -221,9 +210,6 @@ def regime_code(value: Any) -> int | None:
         text = value.strip().upper()
         value = int(text) if text.isdecimal() and len(text) < 9 else REGIME_CODES.get(text)
     return int(value) if isinstance(value, int | float) and -1 < value < 3 else None
-
-
-# --- invariants -----------------------------------------------------------------------------
 
 
 # Phase, flag that must be set, and then: counts of buy and sell entries (None: any), of buy and
@@ -242,8 +228,7 @@ _SHAPES = (
 
 def check_invariants(state: PairState) -> list[str]:
     """What is wrong with the state, one text per finding; empty when all is well.
-    Waiting states (a missing entry during a cooldown, say) break some of these legitimately.
-    """
+    Waiting states (a missing entry during a cooldown, say) break some of these legitimately."""
     found, phase = [], derive_phase(state)
     if len({order.local_id for order in state.orders}) < len(state.orders):
         found.append("duplicate order local_id")
@@ -323,11 +308,6 @@ def _decimal(value: Any, what: str) -> Decimal:
     return number
 
 
-def _mode_source(value: Any, what: str) -> str:
-    text = str(value).strip().lower()
-    return text if text in ("balance", "regime") else "none"
-
-
 def _one_of(choices: tuple[str, ...]) -> Reader:
     def read(value: Any, what: str) -> str:
         text = str(value or choices[0])
@@ -357,7 +337,7 @@ _READERS: dict[Any, Reader] = {
     float | None: lambda value, what: None if value is None else float(_decimal(value, what)),
     int | None: lambda value, _: regime_code(value),
     str | None: lambda value, _: value,
-    ModeSource: _mode_source,
+    ModeSource: lambda value, _: MODE_SOURCES.get(str(value).strip().lower(), "none"),
     **{kind: _one_of(get_args(kind)) for kind in (Side, OrderRole, TradeId)},
     tuple[OrderState, ...]: _many(OrderState),
     tuple[RecoveryOrder, ...]: _many(RecoveryOrder),

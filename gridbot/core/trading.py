@@ -44,7 +44,6 @@ def run_due_slots(brain: Brain, step: StepInput) -> None:
 
 
 def _quarantine(brain: Brain, slot: Slot, text: str) -> None:
-    """Freeze one slot with its last good state; the others trade on."""
     known = {order.local_id for order in slot.state.orders}
     for live in brain.registry.of_slot(slot.id):
         if live.standing == "wanted" and live.local_id not in known:
@@ -91,14 +90,14 @@ def _with_dust(brain: Brain, slot: Slot, event: reducer.FillEvent) -> reducer.Fi
         return event
     books, instrument, trade = brain.books, brain.instrument, order.trade_id
     if any(p.aside and p.trade_id == trade for p in books.positions.of_slot(slot.id)):
-        volume, unit_cost, fee = books.join_lot(slot.id, trade, order.cycle)
+        volume, unit_cost, fee = books.positions.join_lot(slot.id, trade, order.cycle)
         assert unit_cost is not None, f"slot {slot.id} joined lots without volume"
         price = round_half_even(unit_cost, instrument.price_decimals)
         event = replace(event, volume=volume, price=price, fee=fee)
     cost = event.price * event.volume
     if event.volume >= instrument.min_volume and cost >= instrument.min_cost * MIN_COST_MARGIN:
         return event
-    books.set_aside(slot.id, trade, order.cycle)
+    books.positions.set_aside(slot.id, trade, order.cycle)
     slot.state = remove_order(slot.state, order.local_id)
     return None
 
@@ -106,8 +105,7 @@ def _with_dust(brain: Brain, slot: Slot, event: reducer.FillEvent) -> reducer.Fi
 def _apply(brain: Brain, slot: Slot, event: reducer.Event) -> None:
     """Feed one event to the reducer and carry out what it answers.
     Only a price tick is given the real order size (``_refresh``): follow-up entries are the
-    business of ``placing``, so what the reducer places here are exits.
-    """
+    business of ``placing``, so what the reducer places here are exits."""
     slot.state, actions = transition(slot.state, event, slot.cfg, ZERO)
     for action in actions:
         if isinstance(action, reducer.PlaceOrderAction):
@@ -119,12 +117,9 @@ def _apply(brain: Brain, slot: Slot, event: reducer.Event) -> None:
 
 
 def _want_exit(brain: Brain, slot: Slot, action: reducer.PlaceOrderAction) -> None:
-    live = LiveOrder(
-        brain.next_client_id(), slot.id, action.trade_id, "exit", action.side, action.cycle,
-        action.local_id, action.price, action.volume,
-    )  # fmt: skip
-    order = find_order(slot.state, action.local_id)
-    if order is not None:
+    terms = action.side, action.cycle, action.local_id, action.price, action.volume
+    live = LiveOrder(brain.next_client_id(), slot.id, action.trade_id, "exit", *terms)
+    if order := find_order(slot.state, action.local_id):
         live.break_even = break_even(brain, live.side, order.entry_price)
     brain.registry.add(live)
 
@@ -140,9 +135,6 @@ def _cycle_closed(brain: Brain, slot: Slot, booked: reducer.BookCycleAction) -> 
     )  # fmt: skip
 
 
-# --- the price ------------------------------------------------------------------------------
-
-
 def _deliver_tick(brain: Brain, slot: Slot, price: Decimal, at: float, timer_due: bool) -> None:
     """The new price and then the timer, which has nothing to do before ``timer_at`` unless the
     slot's orders have changed."""
@@ -153,9 +145,10 @@ def _deliver_tick(brain: Brain, slot: Slot, price: Decimal, at: float, timer_due
         _refresh(brain, slot, price, at)
     if frozen or not timer_due:
         return
-    if slot.kind == "cycle" or slot.state.s2_entered_at is not None:
+    cycle = slot.kind == "cycle"
+    if not slot.holds_small_exit() if cycle else slot.state.s2_entered_at is not None:
         _apply(brain, slot, reducer.TimerTick(timestamp=at))
-    if slot.kind == "cycle":
+    if cycle:
         _reprice(brain, slot)
         _end_lotteries(brain, slot)
 
@@ -170,6 +163,8 @@ def _needs_refresh(brain: Brain, slot: Slot, price: Decimal) -> bool:
             live = brain.registry.by_local.get((slot.id, order.local_id))
             if live is None or live.standing != "open" or live.amending:
                 return False
+            if live.retry_at > brain.now:
+                return False
             if live.executed:
                 cancel(brain, live, "cut")
                 return False
@@ -180,8 +175,7 @@ def _needs_refresh(brain: Brain, slot: Slot, price: Decimal) -> bool:
 def _refresh(brain: Brain, slot: Slot, price: Decimal, at: float) -> None:
     """One price tick with the real size: at most one entry moves (state-machine 10).
     An entry the reducer drops for lack of volume stays in the state until its cancel is confirmed,
-    because it may still fill.
-    """
+    because it may still fill."""
     before, tick = slot.state.orders, reducer.PriceTick(price, at)
     slot.state, actions = transition(slot.state, tick, slot.cfg, brain.settings.grid.order_size)
     if not actions:
@@ -207,6 +201,7 @@ def cancel(brain: Brain, live: LiveOrder, why: AfterCancel) -> None:
         live.lookup_verb = "cancel"  # sent once it is found: there may be nothing to cancel
         return
     brain.registry.stand(live, "cancelling")
+    live.retry_at = 0.0
     brain.out.cancels.append(live.client_id)
     brain.counters.orders_cancelled += 1
 
@@ -220,9 +215,6 @@ def move_back(brain: Brain, live: LiveOrder) -> None:
     brain.due.add(live.slot_id)
 
 
-# --- deadlines ------------------------------------------------------------------------------
-
-
 def _orphan(brain: Brain, slot: Slot, action: reducer.OrphanOrderAction) -> None:
     live = brain.registry.by_local[slot.id, action.local_id]
     brain.registry.relabel(live, "recovery", action.recovery_id)
@@ -232,8 +224,12 @@ def _orphan(brain: Brain, slot: Slot, action: reducer.OrphanOrderAction) -> None
     if cycle.write_off and cycle.recovery_ttl_sec <= 0:
         _give_up(brain, live)
         return
-    market, ids = slot.state.market_price, [one.recovery_id for one in slot.state.recovery_orders]
-    every = [brain.registry.by_recovery[slot.id, recovery_id] for recovery_id in ids]
+    market, by_recovery = slot.state.market_price, brain.registry.by_recovery
+    every = [
+        by_recovery[slot.id, one.recovery_id]
+        for one in slot.state.recovery_orders
+        if not slot.is_too_small(one)
+    ]
     kept = [one for one in every if one.after_cancel != "write_off"]
     kept = [one for one in kept if one.client_id not in brain.write_offs]
     if len(kept) > max(1, cycle.max_recovery_slots):  # the farthest goes, then the oldest
@@ -241,7 +237,6 @@ def _orphan(brain: Brain, slot: Slot, action: reducer.OrphanOrderAction) -> None
 
 
 def _give_up(brain: Brain, live: LiveOrder) -> None:
-    """Cancel a recovery and write it off; one that never reached the exchange at once."""
     if live.standing == "wanted":
         brain.write_offs.append(live.client_id)
     else:
@@ -253,6 +248,7 @@ def _end_lotteries(brain: Brain, slot: Slot) -> None:
     for recovery in slot.state.recovery_orders if cycle.write_off else ():
         live = brain.registry.by_recovery.get((slot.id, recovery.recovery_id))
         due = recovery.orphaned_at + cycle.recovery_ttl_sec <= slot.state.now
+        due = due and not slot.is_too_small(recovery)
         if live is not None and due and live.standing == "open":
             _give_up(brain, live)
 
@@ -267,9 +263,8 @@ def _reprice(brain: Brain, slot: Slot) -> None:
         live = brain.registry.by_local.get((slot.id, order.local_id))
         if live is None or live.standing != "open" or live.amending:
             continue
-        if live.may_gain(cycle.max_reprices) and now >= next_reprice_at(
-            start, span, cycle.max_reprices, live.repriced_at
-        ):
+        due = next_reprice_at(start, span, cycle.max_reprices, live.repriced_at)
+        if live.may_gain(cycle.max_reprices) and now >= max(due, live.retry_at):
             live.repriced_at = now
             _reprice_exit(brain, slot, order, live)
 
@@ -286,9 +281,6 @@ def _reprice_exit(brain: Brain, slot: Slot, order: OrderState, live: LiveOrder) 
     brain.refreshes.append(live)
     brain.counters.reprices += 1
     brain.tell(live, "repriced", "info", old=plain(order.price), new=plain(target))
-
-
-# --- wants ----------------------------------------------------------------------------------
 
 
 def note_wants(brain: Brain, slot: Slot) -> None:

@@ -48,10 +48,8 @@ class VerifyReport(Record, frozen=True):
 
 
 def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> VerifyReport:
-    """Check the whole ledger; ``head`` is the last line a snapshot knew of.
-    A file that ends before ``head`` or holds another line there has a problem; a longer one is
-    only noted.
-    """
+    """Check the whole ledger; ``head`` is the last line a snapshot knew of: a file that ends before
+    it or holds another line there has a problem, a longer one is only noted."""
     with localcontext(CONTEXT):
         replay, problems, notes, number = _Replay(), list[str](), list[str](), 0
         try:
@@ -109,10 +107,13 @@ class _Replay:
             row = _decode(line)
         except msgspec.DecodeError as error:
             raise _Bad(f"not a ledger entry: {error}") from None
-        expected = self.entries + 1
+        expected, digest = self.entries + 1, chained_hash(line, self.hash)
         if row.id != expected:
             raise _Bad(f"id was {row.id}, should be {expected}")
-        self._chain(line, row)
+        if digest is None:
+            _require(row.prev_hash.encode() == self.hash, "prev_hash is not the line before")
+            raise _Bad("hash does not fit: the line was changed after it was written")
+        self.hash = digest
         if head is not None and row.id == head.id:
             _require(row.hash == head.hash, "another line than the one the snapshot vouches for")
         self._balances(row)
@@ -141,13 +142,6 @@ class _Replay:
             not problems, self.entries, problems, notes, head, self.quote, self.base, grid.total,
             dict(sorted(grid.accounts.items())), held, grid.inventory_units, grid.inventory_cost,
         )  # fmt: skip
-
-    def _chain(self, line: bytes, row: LedgerEntry) -> None:
-        digest = chained_hash(line, self.hash)
-        if digest is None:
-            _require(row.prev_hash.encode() == self.hash, "prev_hash is not the line before")
-            raise _Bad("hash does not fit: the line was changed after it was written")
-        self.hash = digest
 
     def _balances(self, row: LedgerEntry) -> None:
         legs = row.debit_quote, row.credit_quote, row.debit_base, row.credit_base

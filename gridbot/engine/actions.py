@@ -24,6 +24,10 @@ _WORD = re.compile(r'"([^"]*)"|([^\s"]+)')
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18})", re.ASCII)
 _COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+", re.ASCII)
+_WANTED = {  # what is missing when it is missing
+    "slot": "a slot number", "place": "a slot number or alias", "int": "a whole number",
+    "decimal": "a number, {0.low} to {0.high}",
+}  # fmt: skip
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,15 +45,6 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def shown(self) -> str:
         """How messages call it."""
         return self.title or self.name
-
-    @property
-    def wanted(self) -> str:
-        """What is missing when it is missing."""
-        words = {
-            "slot": "a slot number", "place": "a slot number or alias", "int": "a whole number",
-            "decimal": f"a number, {self.low} to {self.high}",
-        }  # fmt: skip
-        return words.get(self.type, f"a {self.shown}")
 
     @property
     def usage(self) -> str:
@@ -131,8 +126,7 @@ def table() -> tuple[Action, ...]:
 def _rows_by(field: Literal["keys", "verbs"]) -> dict[tuple[str, ...], tuple[Action, ...]]:
     found: dict[tuple[str, ...], tuple[Action, ...]] = {}
     for row in table():
-        for text in getattr(row, field):
-            words = tuple(text.split())
+        for words in (tuple(text.split()) for text in getattr(row, field)):
             found[words] = (*found.get(words, ()), row)
     return found
 
@@ -196,27 +190,27 @@ def _unknown(verbs: Iterable[str], word: str) -> NoReturn:
 def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, Any]:
     """Words go to arguments in order; an optional one that a word does not fit is passed over."""
     args: dict[str, Any] = {}
-    place, before = 0, verb
+    waiting, before = row.args, verb
     for word in words:
-        left = [i for i, one in enumerate(row.args) if not one.optional or _fits(one, word)]
-        left = [i for i in left if i >= place]
-        if not left:
-            raise _no_place(row.args[place:], verb, word, before)
-        one = row.args[left[0]]
-        args[one.name] = _value(one, verb, word, scene)
-        place, before = left[0] + 1, word
+        place = next((i for i, one in enumerate(waiting) if _takes(one, word)), None)
+        if place is None:
+            raise _no_place(waiting, verb, word, before)
+        args[waiting[place].name] = _value(waiting[place], verb, word, scene)
+        waiting, before = waiting[place + 1 :], word
     for one in row.args:
         if one.name not in args and one.type == "slot" and one.optional:
             args[one.name] = _selected(scene)
         elif one.name not in args and not one.optional:
-            raise CommandError("E02", f"{verb} wants {one.wanted}")
+            wanted = _WANTED.get(one.type, "a {0.shown}").format(one)
+            raise CommandError("E02", f"{verb} wants {wanted}")
     return args
 
 
-def _fits(argument: Argument, word: str) -> bool:
-    if argument.type == "choice":
+def _takes(argument: Argument, word: str) -> bool:
+    if argument.optional and argument.type == "choice":
         return any(choice.startswith(word.lower()) for choice in argument.choices)
-    return argument.type not in ("slot", "int") or bool(_WHOLE.fullmatch(word))
+    whole_only = argument.optional and argument.type in ("slot", "int")
+    return not whole_only or bool(_WHOLE.fullmatch(word))
 
 
 def _no_place(waiting: tuple[Argument, ...], verb: str, word: str, before: str) -> CommandError:
@@ -230,12 +224,11 @@ def _no_place(waiting: tuple[Argument, ...], verb: str, word: str, before: str) 
 
 
 def _value(argument: Argument, verb: str, word: str, scene: Scene) -> Any:
-    whole = bool(_WHOLE.fullmatch(word))
     match argument.type:
-        case "slot" | "int" if not whole:
+        case "slot" | "int" if not _WHOLE.fullmatch(word):
             raise CommandError("E13", f"{verb} wants whole numbers")
         case "slot" | "place":
-            return _slot_id(int(word), scene) if whole else _slot_called(word, scene)
+            return _slot(word, scene)
         case "int" | "decimal":
             number = _number(argument, word)
             return int(number) if argument.type == "int" else plain(number)
@@ -249,10 +242,9 @@ def _number(argument: Argument, word: str) -> Decimal:
         raise CommandError("E12", f"use a dot: {word.replace(',', '.')}")
     if not _NUMBER.fullmatch(word):
         raise CommandError("E11", f'{argument.shown} needs a number, got "{word}"')
-    value = Decimal(word)
-    if not Decimal(argument.low) <= value <= Decimal(argument.high):
-        bounds = f"{argument.low} to {argument.high}"
-        raise CommandError("E14", f"{argument.shown} {plain(value)} is outside {bounds}")
+    value, low, high = Decimal(word), argument.low, argument.high
+    if not Decimal(low) <= value <= Decimal(high):
+        raise CommandError("E14", f"{argument.shown} {plain(value)} is outside {low} to {high}")
     return value
 
 
@@ -262,16 +254,14 @@ def _selected(scene: Scene) -> int:
     return scene.selected
 
 
-def _slot_id(slot: int, scene: Scene) -> int:
-    if slot not in scene.slots:
+def _slot(word: str, scene: Scene) -> int:
+    if _WHOLE.fullmatch(word):
+        if int(word) in scene.slots:
+            return int(word)
         ids = sorted(scene.slots)
         few = len(ids) <= SLOTS_LISTED_MAX
         known = ", ".join(map(str, ids)) if few else f"{ids[0]} to {ids[-1]}"
-        raise CommandError("E30", f"no slot {slot} ({known or 'none'} exist)")
-    return slot
-
-
-def _slot_called(word: str, scene: Scene) -> int:
+        raise CommandError("E30", f"no slot {int(word)} ({known or 'none'} exist)")
     names = {alias.lower(): slot for slot, alias in scene.slots.items() if alias}
     name = word.lower() if word.lower() in names else _only(names, word.lower())
     if not name:

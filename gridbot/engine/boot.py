@@ -8,82 +8,202 @@ no outcome is UNKNOWN and looked up (a replayed venue simply answers again).
 """
 
 import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from gridbot.core.brain import Brain, StepOutputs
 from gridbot.core.brain_state import load_brain
 from gridbot.core.ledger import SLOT_LINES_MAX, Books
-from gridbot.core.orders import DIGITS
+from gridbot.core.orders import DIGITS, client_prefix, newest_number
 from gridbot.core.records import (
     BootRecord,
-    Changes,
     Command,
     Event,
     Fees,
     Instrument,
     LedgerEntry,
-    Outcome,
+    Quote,
     SendingRecord,
     StepInput,
-    Verb,
 )
 from gridbot.core.settings import Settings
 from gridbot.engine.disk import Disk, EngineFileError, lines_backwards
-from gridbot.engine.engine import SEND_DEADLINE_SECONDS, Engine
+from gridbot.engine.engine import Engine, unknown
+from gridbot.engine.feed import Feed, MarketFeed, PriceGate, SimulatedFeed
 from gridbot.engine.store import Store, check_digest
-from gridbot.engine.venues import Venue, load_venue, plan_venue, venue_fees
-from gridbot.exchange.protocol import Exchange
+from gridbot.engine.venues import (
+    AnyVenue,
+    PaperVenue,
+    Venue,
+    load_paper,
+    load_venue,
+    plan_venue,
+    venue_fees,
+)
+from gridbot.exchange.instruments import DEFAULT_PAIR
+from gridbot.exchange.kraken.signing import Credentials
+from gridbot.exchange.protocol import Exchange, RetryLater
 
+if TYPE_CHECKING:  # an HTTP client takes time to import that a simulation does not have
+    from gridbot.exchange.kraken.account import KrakenExchange
+    from gridbot.exchange.kraken.public import PublicKraken
+
+NONCE_FILE = "nonce"
+INSTANCE_LENGTH = 4
 LINES_RECALLED = 2_000  # of the ledger, for the screen
 # Sections of the configuration whose edit changes a directory's engine.
 EDITABLE = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
 
 
 class OpenEngine(NamedTuple):
-    """An engine ready to step, and the simulated venue whose clock drives it."""
+    """An engine ready to step, and what paces it."""
 
     engine: Engine
-    venue: Venue
+    feed: Feed
 
 
-class ModeNotBuilt(EngineFileError):
-    """A mode this version cannot run yet."""
+class RestoredBackup(EngineFileError):
+    """The account knows more of our orders than the data directory does."""
 
 
-async def open_simulated(settings: Settings, path: Path, disk: Disk) -> OpenEngine:
-    """Open (or begin) the engine of a data directory on its own simulated market.
-    Raises EngineFileError for whatever is wrong with the directory, UnknownPair for the pair.
+async def open_engine(
+    settings: Settings, path: Path, disk: Disk,
+    credentials: Credentials | None = None, adopt: bool = False,
+) -> OpenEngine:  # fmt: skip
+    """Open (or begin) the engine of a data directory, in the mode of the settings.
+    ``adopt``: go on although the account holds orders that the directory does not know. Raises
+    EngineFileError for whatever is wrong with the directory, UnknownPair for the pair,
+    ExchangeError while Kraken cannot be asked or will not have us.
     """
-    if settings.run.mode != "sim":
-        raise ModeNotBuilt(
-            f'run.mode "{settings.run.mode}" needs the Kraken adapter, which this version does '
-            f'not have yet: use run.mode = "sim"'
-        )
-    plan = plan_venue(settings)
-    pair = plan.instrument.pair
+    if settings.run.mode == "sim":
+        engine, venue = await open_simulated(settings, path, disk)
+        return OpenEngine(engine, SimulatedFeed(venue, settings))
+    from gridbot.exchange.kraken.public import PublicKraken
+
+    public = PublicKraken(settings.exchange.base_url)
+    try:
+        if credentials is None:
+            return await _open_paper(settings, path, disk, public)
+        return await _open_live(settings, path, disk, public, credentials, adopt)
+    except BaseException:
+        await public.close()
+        raise
+
+
+@contextmanager
+def _store(path: Path, settings: Settings, pair: str, disk: Disk) -> Iterator[Store]:
     store = Store(path, settings, pair, disk, draw_instance=draw_instance, durable=True)
     try:
-        brain = resume_brain(store)
-        if brain is None:
-            venue = Venue(plan)
-            fees, now = venue_fees(plan), venue.now
-            start = begin(store, settings, plan.instrument, fees, venue, at=now, venue=venue)
-            return OpenEngine(await start, venue)
-        assert store.saved.state is not None
-        venue = load_venue(store.saved.state["venue"])
-        return OpenEngine(await resume(store, brain, settings, venue, venue=venue), venue)
+        yield store
     except BaseException:
         store.abandon()
         raise
 
 
+async def open_simulated(settings: Settings, path: Path, disk: Disk) -> tuple[Engine, Venue]:
+    """The engine of a directory and the simulated venue it trades on."""
+    plan = plan_venue(settings)
+    with _store(path, settings, plan.instrument.pair, disk) as store:
+        brain = resume_brain(store)
+        if brain is None:
+            venue = Venue(plan)
+            fees, now = venue_fees(plan), venue.now
+            begun = begin(store, settings, plan.instrument, fees, venue, at=now, venue=venue)
+            return await begun, venue
+        venue = load_venue(_state(store)["venue"])
+        return await resume(store, brain, settings, venue, venue=venue), venue
+
+
+async def _open_paper(
+    settings: Settings, path: Path, disk: Disk, public: "PublicKraken"
+) -> OpenEngine:
+    instrument = await public.instrument(settings.exchange.pair or DEFAULT_PAIR)
+    with _store(path, settings, instrument.pair, disk) as store:
+        brain, now = resume_brain(store), time.time()
+        if brain is None:
+            price = _first_price(settings, await public.quote(instrument.pair))
+            venue = PaperVenue(plan_venue(settings, instrument, price), now)
+            begun = begin(store, settings, instrument, venue_fees(venue.plan), venue,
+                          at=now, venue=venue, price=price)  # fmt: skip
+            engine = await begun
+        else:
+            venue = load_paper(_state(store)["venue"])
+            engine = await resume(store, brain, settings, venue, venue=venue)
+        return OpenEngine(
+            engine,
+            MarketFeed(
+                engine, settings, lambda: public.quote(instrument.pair), public.close, venue=venue
+            ),
+        )
+
+
+async def _open_live(
+    settings: Settings, path: Path, disk: Disk, public: "PublicKraken", credentials: Credentials,
+    adopt: bool,
+) -> OpenEngine:  # fmt: skip
+    from gridbot.exchange.kraken.account import KrakenExchange
+    from gridbot.exchange.kraken.private import PrivateKraken
+
+    instrument = await public.instrument(settings.exchange.pair or "")
+    with _store(path, settings, instrument.pair, disk) as store:
+        prefix = client_prefix(store.identity.instance)
+        tier, lockout = settings.exchange.tier or "starter", settings.exchange.lockout_sec
+        private = PrivateKraken(public, credentials, tier, path / NONCE_FILE, lockout)
+        exchange, brain = KrakenExchange(public, private, instrument, prefix), resume_brain(store)
+        now, clock = time.time(), time.time
+        if brain is None:
+            if not adopt:
+                await _refuse_stranger(exchange, path)
+            price, fees = _first_price(settings, await exchange.quote()), await exchange.fees()
+            engine = await begin(
+                store, settings, instrument, fees, exchange, at=now, clock=clock, price=price
+            )
+        else:
+            newest = newest_number(
+                await exchange.client_ids(finished=True), store.identity.instance
+            )
+            engine = await resume(
+                store, brain, settings, exchange, at=now, clock=clock, newest=newest, adopt=adopt
+            )
+        return OpenEngine(engine, MarketFeed(engine, settings, exchange.quote, exchange.close))
+
+
+def _first_price(settings: Settings, quote: Quote) -> Decimal:
+    price = PriceGate(settings).take(quote)
+    if price is None:
+        raise RetryLater(f"no price to begin with: bid {quote.bid}, ask {quote.ask}")
+    return price
+
+
+async def _refuse_stranger(exchange: "KrakenExchange", path: Path) -> None:
+    """A fresh directory while gridbot's orders rest on the pair: whose are they?"""
+    prefix = client_prefix("")
+    resting = [one for one in await exchange.client_ids() if one.startswith(prefix)]
+    if resting:
+        owners = ", ".join(sorted({one[: len(prefix) + INSTANCE_LENGTH] for one in resting}))
+        raise RestoredBackup(
+            f"{path}: is empty, but gridbot has {len(resting)} open orders on the pair ({owners}): "
+            f"restore their data directory, cancel them with gridbot cancel-orders, or leave them "
+            f"to another gridbot with --adopt"
+        )
+
+
+def _state(store: Store) -> dict[str, Any]:
+    state = store.saved.state
+    assert state is not None, "a brain to resume comes from a saved state"
+    return state
+
+
 def draw_instance() -> str:
     """Four characters that mark all client ids of a new data directory."""
-    return "".join(secrets.choice(DIGITS) for _ in range(4))
+    return "".join(secrets.choice(DIGITS) for _ in range(INSTANCE_LENGTH))
 
 
 async def begin(
@@ -94,20 +214,29 @@ async def begin(
     exchange: Exchange,
     *,
     at: float,
-    venue: Venue | None = None,
+    venue: AnyVenue | None = None,
+    clock: Callable[[], float] | None = None,
+    price: Decimal | None = None,
     reconcile_steps: int = 1,
 ) -> Engine:
-    """First life of a directory: boot record, books opened, first slots added."""
+    """First life of a directory: boot record, books opened, first slots added.
+    ``price``: by default the middle of the exchange's quote.
+    """
     brain = Brain(settings, instrument, fees, store.identity.instance)
-    engine = Engine(brain, exchange, store, venue=venue, reconcile_steps=reconcile_steps)
+    engine = Engine(
+        brain, exchange, store, venue=venue, clock=clock, reconcile_steps=reconcile_steps
+    )
+    engine.rows_from(at)  # what happened to the account before is in its opening balance
     store.begin(0, at)
     await store.write(BootRecord(engine.state()))
     balances = await exchange.balances()
     assets = {"quote": instrument.quote, "base": instrument.base}
     opening = {side: str(balances[asset].total) for side, asset in assets.items()}
     engine.commands.append(Command("boot", at, "engine", "boot", opening))
-    quote = await exchange.quote()
-    await engine.step(at, (quote.bid + quote.ask) / 2)
+    if price is None:
+        quote = await exchange.quote()
+        price = (quote.bid + quote.ask) / 2
+    await engine.step(at, price)
     return engine
 
 
@@ -126,30 +255,33 @@ class Tail(NamedTuple):
 
     lines: list[tuple[int, bytes]]
     unsent: StepOutputs | None
-    sent: tuple[StepOutputs, SendingRecord] | None
+    sent: StepOutputs | None
+    deadline: float
 
 
-async def _replay(engine: Engine, venue: Venue | None) -> Tail:
+async def _replay(engine: Engine, venue: AnyVenue | None) -> Tail:
     """Apply the saved records; ``venue`` replays beside the engine if it is ours alone."""
     lines: list[tuple[int, bytes]] = []
-    unsent, sent = None, None
+    unsent, sent, deadline = None, None, 0.0
     for record in engine.store.saved.records():
         if isinstance(record, StepInput):
             check_digest(engine.store.path, record, engine.digest)
             if venue is not None:
-                venue.run_until(record.at)
+                venue.replay(record)
                 _, engine.cursor = await venue.changes(engine.cursor)
             engine.outcomes, engine.urgent, sent = [], False, None
             first_id = engine.brain.books.next_id
             outputs = engine.apply(record)
             lines += enumerate(outputs.lines, first_id)
             unsent = outputs if outputs.places or outputs.amends or outputs.cancels else None
-            engine.price, engine.price_at = record.price, record.at
+            engine.at = record.at
+            if record.price is not None:
+                engine.price, engine.price_at = record.price, record.at
         elif isinstance(record, SendingRecord) and unsent is not None:
-            sent, unsent = (unsent, record), None
+            sent, unsent, deadline = unsent, None, record.deadline
             if venue is not None:
-                await engine.transmit(sent[0], record.deadline)
-    return Tail(lines, unsent, sent)
+                await engine.transmit(sent, deadline)
+    return Tail(lines, unsent, sent, deadline)
 
 
 def _say_recovered(engine: Engine, steps: int) -> None:
@@ -172,16 +304,6 @@ def _recall_lines(books: Books, ledger: Path, before_id: int) -> None:
             lines.appendleft(line)
 
 
-def _unknown(outputs: StepOutputs, sending: SendingRecord) -> list[Outcome]:
-    until = sending.deadline or SEND_DEADLINE_SECONDS
-    sent: list[tuple[Verb, list[str]]] = [
-        ("place", [one.client_id for one in outputs.places]),
-        ("amend", [one.client_id for one in outputs.amends]),
-        ("cancel", outputs.cancels),
-    ]
-    return [Outcome(one, verb, "unknown", until=until) for verb, ids in sent for one in ids]
-
-
 async def resume(
     store: Store,
     brain: Brain,
@@ -189,29 +311,42 @@ async def resume(
     exchange: Exchange,
     *,
     at: float | None = None,
-    venue: Venue | None = None,
+    venue: AnyVenue | None = None,
+    clock: Callable[[], float] | None = None,
+    newest: int | None = None,
+    adopt: bool = False,
 ) -> Engine:
     """Later lives: replay, repair, apply an edited configuration, catch up with the exchange.
     What commands changed at run time stays as long as the configuration itself does not change.
     ``venue``: the simulated venue restored from the same snapshot, which replays too. Without it
-    the exchange lived on alone, and every order we know of is asked for. Raises ReplayError.
+    the exchange lived on alone, and every order we know of is asked for. ``newest``: number of our
+    newest order seen there; one the journal does not know means that the directory is an old copy,
+    which goes on only to ``adopt`` what it finds. Raises ReplayError or RestoredBackup.
     """
-    engine, state = Engine(brain, exchange, store, venue=venue), store.saved.state
-    assert state is not None, "a brain to resume comes from a saved state"
-    engine.load_shell(state["shell"])
+    engine = Engine(brain, exchange, store, venue=venue, clock=clock)
+    engine.load_shell(_state(store)["shell"])
     known_id, seq = brain.books.next_id, brain.seq
-    lines, unsent, sent = await _replay(engine, venue)
+    lines, unsent, sent, deadline = await _replay(engine, venue)
+    old_copy = newest is not None and newest >= brain.next_order_number
+    if old_copy and not adopt:
+        raise RestoredBackup(
+            f"{store.path}: knows our orders up to number {brain.next_order_number - 1}, Kraken "
+            f"has seen number {newest}: this is an old copy. Restore the latest one, or go on from "
+            f"here with --adopt (open orders it does not know are cancelled)"
+        )
     _say_recovered(engine, brain.seq - seq)
     now = brain.now if at is None else at
     store.begin(brain.seq, now)
     store.book([line for number, line in lines if number > store.ledger.last_id])
     _recall_lines(brain.books, store.ledger_path, known_id)
-    if unsent is not None:
+    if old_copy:
+        engine.note(order_number=newest)
+    if unsent is not None and not old_copy:
         await engine.send(unsent, now)
-    elif sent is not None and venue is None:
-        engine.outcomes, engine.urgent = _unknown(*sent), True
+    elif venue is None and (outputs := unsent or sent):
+        engine.outcomes, engine.urgent = unknown(outputs, deadline), True
     if any(getattr(brain.configured, name) != getattr(settings, name) for name in EDITABLE):
-        engine.changes = Changes(settings=msgspec.to_builtins(settings))
+        engine.note(settings=msgspec.to_builtins(settings))
     if venue is not None:
         await engine.follow_up()
     else:

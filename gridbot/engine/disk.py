@@ -6,19 +6,17 @@ replace it by one that dies, tears or fails at the n-th write. Rules kept here:
 - a write is complete or it is an error;
 - after an error the file is cut back to its last good offset (a failed write: the end of the last
   complete one; a failed sync: the end of what was synced, as the kernel may have dropped the rest)
-  and the handle refuses everything from then on: memory and disk may differ, so the way on is a
-  reload from disk;
-- a whole file is replaced by temporary file, sync, rename, sync of the directory.
-
-A handle is used by one thread at a time; a sync may run in a worker thread.
-
-All errors of the engine's files are EngineFileErrors, each a single line for the operator.
+  and the handle refuses everything from then on: the way on is a reload from disk;
+- a whole file is replaced by temporary file, sync, rename, sync of the directory;
+- a handle is used by one thread at a time; a sync may run in a worker thread;
+- all errors of the engine's files are EngineFileErrors, each a single line for the operator.
 """
 
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -35,6 +33,7 @@ class DiskError(EngineFileError):
 
 
 Kind = type[EngineFileError]
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -46,62 +45,49 @@ def plain_errors(action: str, path: Path, kind: Kind = DiskError) -> Iterator[No
         raise kind(f"{path}: cannot {action}: {error.strerror or error}") from error
 
 
+def read_json(path: Path, type: type[T], kind: Kind, advice: str) -> T:
+    """The value in a file; raises ``kind`` when it cannot be read or is none, with ``advice``."""
+    try:
+        with plain_errors("read", path, kind):
+            return msgspec.json.decode(path.read_bytes(), type=type)
+    except ValueError as error:
+        raise kind(f"{path}: damaged: {error}: {advice}") from error
+
+
 def refuse_newer(where: object, kind: Kind, name: str, theirs: object, ours: int) -> None:
     """Raise ``kind`` if the version found is above the one known here."""
     if isinstance(theirs, int) and theirs > ours:
         raise kind(f"{where}: written by a newer gridbot ({name} {theirs}, this one knows {ours})")
 
 
-class Handle:
-    """An open file; ``offset`` ends the last complete write, ``synced`` what is surely stored."""
-
-    def __init__(self, path: Path, fd: int, offset: int) -> None:
-        self.path = path
-        self.fd = fd
-        self.offset = self.synced = offset
-        self.failure = ""
-
-    def check(self) -> None:
-        """Raise DiskError after an earlier failure."""
-        if self.failure:
-            raise DiskError(f"{self.path}: no writes after an earlier error: {self.failure}")
-
-
 class Disk:
     """The operations on the disk. All raise DiskError with the file's name and a plain cause."""
 
-    def open_append(self, path: Path) -> Handle:
+    def open_append(self, path: Path) -> int:
         """Open for appending, creating the file (readable by its owner only) when missing."""
         with plain_errors("open", path):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            return Handle(path, fd, os.fstat(fd).st_size)
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def write(self, handle: Handle, data: bytes) -> None:
+    def write(self, file: "AppendFile", data: bytes) -> None:
         """Append all of ``data``, or nothing and an error."""
         rest = memoryview(data)
-        with _whole_or_shut(handle, "write", handle.offset):
+        with file.whole_or_shut("write", file.written):
             while rest:
-                rest = rest[self.os_write(handle.fd, rest) :]
-        handle.offset += len(data)
+                rest = rest[self.os_write(file.fd, rest) :]
+        file.written += len(data)
 
-    def sync(self, handle: Handle) -> None:
+    def sync(self, file: "AppendFile") -> None:
         """Return when everything written so far would survive a power loss."""
-        reached = handle.offset
-        with _whole_or_shut(handle, "sync", handle.synced):
-            self.os_sync(handle.fd)
-        handle.synced = reached
+        reached = file.written
+        with file.whole_or_shut("sync", file.synced):
+            self.os_sync(file.fd)
+        file.synced = reached
 
-    def truncate(self, handle: Handle, offset: int) -> None:
+    def truncate(self, file: "AppendFile", offset: int) -> None:
         """Cut the file so that it ends at ``offset`` bytes."""
-        with plain_errors("truncate", handle.path):
-            os.ftruncate(handle.fd, offset)
-        handle.offset = offset
-        handle.synced = min(handle.synced, offset)
-
-    def close(self, handle: Handle) -> None:
-        """Close; neither flushes nor syncs."""
-        with plain_errors("close", handle.path):
-            os.close(handle.fd)
+        with plain_errors("truncate", file.path):
+            os.ftruncate(file.fd, offset)
+        file.written, file.synced = offset, min(file.synced, offset)
 
     def replace(self, source: Path, final: Path) -> None:
         """Rename ``source`` over ``final`` in one indivisible act."""
@@ -140,12 +126,18 @@ class Disk:
         ``previous``: the name under which the old content stays.
         """
         temporary = path.with_name(path.name + ".tmp")
+        file = AppendFile(self, temporary)
         try:
-            self._write_new(temporary, chunks)
+            self.truncate(file, 0)
+            for chunk in chunks:
+                file.add(chunk)
+            file.sync()
         except DiskError:
             with contextlib.suppress(DiskError):
                 self.remove(temporary)
             raise
+        finally:
+            file.close(sync=False)
         if previous is not None and path.exists():
             self.remove(previous)
             try:
@@ -164,106 +156,97 @@ class Disk:
         return os.write(fd, data)
 
     def os_sync(self, fd: int) -> None:
-        """The bare system call, here so that a test can make it fail."""
+        """As ``os_write``."""
         os.fdatasync(fd)
-
-    def _write_new(self, path: Path, chunks: Iterable[bytes]) -> None:
-        handle = self.open_append(path)
-        try:
-            self.truncate(handle, 0)
-            for chunk in chunks:
-                self.write(handle, chunk)
-            self.sync(handle)
-        finally:
-            self.close(handle)
-
-
-@contextlib.contextmanager
-def _whole_or_shut(handle: Handle, action: str, good: int) -> Iterator[None]:
-    handle.check()
-    try:
-        yield
-    except OSError as error:
-        handle.failure = f"cannot {action}: {error.strerror or error}"
-        # a cut that fails too leaves a torn line, and that is cut at the next opening
-        with contextlib.suppress(OSError):
-            os.ftruncate(handle.fd, good)
-            handle.offset = good
-        raise DiskError(f"{handle.path}: {handle.failure}") from error
 
 
 class AppendFile:
     """A growing file of lines: written at once, or ``buffered`` and written in large pieces.
-    ``before_flush`` runs before each write: what must reach the disk earlier is flushed there.
-    Not thread-safe; ``sync`` may run in a worker thread while nothing else is called.
+    ``written`` ends the last complete write, ``synced`` what is surely stored. ``before_flush``
+    runs before each write: what must reach the disk earlier is flushed there.
     """
 
     def __init__(
-        self,
-        disk: Disk,
-        path: Path,
-        *,
-        buffered: bool = False,
+        self, disk: Disk, path: Path, *, buffered: bool = False,
         before_flush: Callable[[], None] = lambda: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._disk = disk
         self._limit = FLUSH_BYTES if buffered else 0
         self._before_flush = before_flush
         self._open(path)
 
     def _open(self, path: Path) -> None:
-        self.path = path
-        self._handle = self._disk.open_append(path)
-        self._buffer = bytearray()
-        self._disk.sync_directory(path.parent)
+        self.fd = self._disk.open_append(path)
+        self.path, self.failure, self._buffer = path, "", bytearray()
+        self.written = self.synced = os.fstat(self.fd).st_size
 
     @property
     def offset(self) -> int:
         """Where the next byte will stand, buffered ones counted."""
-        return self._handle.offset + len(self._buffer)
+        return self.written + len(self._buffer)
 
     def add(self, data: bytes) -> None:
         """Append ``data``; unbuffered it is one write."""
-        self._handle.check()
+        self._check()
         self._buffer += data
         if len(self._buffer) >= self._limit:
             self.flush()
 
     def flush(self) -> None:
         """Hand the buffer to the operating system in one write."""
-        self._handle.check()
+        self._check()
         if self._buffer:
             self._before_flush()
             data = bytes(self._buffer)
             self._buffer.clear()
-            self._disk.write(self._handle, data)
+            self._disk.write(self, data)
 
     def sync(self) -> None:
         """Flush, and return when all of it would survive a power loss."""
         self.flush()
-        self._disk.sync(self._handle)
+        self._disk.sync(self)
 
     def cut(self, offset: int) -> int:
         """Shorten the file to ``offset``; returns how many bytes went."""
-        lost = self._handle.offset - offset
+        lost = self.written - offset
         if lost:
-            self._disk.truncate(self._handle, offset)
+            self._disk.truncate(self, offset)
         return lost
 
-    def close(self) -> None:
+    def close(self, *, sync: bool = True) -> None:
         """Sync and close; a file that failed before is only closed."""
         try:
-            if not self._handle.failure:
+            if sync and not self.failure:
                 self.sync()
         finally:
-            self._disk.close(self._handle)
+            fd, self.fd = self.fd, -1
+            if fd >= 0:
+                with plain_errors("close", self.path):
+                    os.close(fd)
+
+    @contextlib.contextmanager
+    def whole_or_shut(self, action: str, good: int) -> Iterator[None]:
+        """If the block fails, cut the file back to ``good`` and refuse all writes from then on."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = f"cannot {action}: {error.strerror or error}"
+            # a cut that fails too leaves a torn line, and that is cut at the next opening
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.fd, good)
+                self.written = good
+            raise DiskError(f"{self.path}: {self.failure}") from error
+
+    def _check(self) -> None:
+        if self.failure:
+            raise DiskError(f"{self.path}: no writes after an earlier error: {self.failure}")
 
 
 def lines_backwards(path: Path) -> Iterator[tuple[int, bytes]]:
     """The (offset, line) of a file from its last line to its first, read in blocks.
     Lines keep their newline; only the last one can lack it.
     """
-    with path.open("rb") as file:
+    with plain_errors("read", path), path.open("rb") as file:
         start, data = file.seek(0, os.SEEK_END), b""
         while start:
             size = min(BLOCK_BYTES, start)

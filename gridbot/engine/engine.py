@@ -5,10 +5,14 @@ what it saw, lets the brain decide, books, journals what it will send, sends, an
 is skipped when nothing could happen: no report, no command, price and time inside the brain's
 bounds. A step that cancelled something, or got any answer but "accepted", is followed at once by
 another one at the same price, because what it learns may not wait for the market.
+
+An exchange that cannot be asked is no reason to stop: commands are obeyed, but there is no price
+until it answers again. One that refuses us for a minute without an exception halts trading, and is
+left alone until an operator resumes.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +20,8 @@ from msgspec.structs import replace
 
 from gridbot.core.brain import Brain, StepOutputs
 from gridbot.core.brain_state import brain_to_state, fields_from_state, fields_to_state
-from gridbot.core.numbers import assert_exact_arithmetic
+from gridbot.core.numbers import ZERO, assert_exact_arithmetic
+from gridbot.core.orders import LiveOrder
 from gridbot.core.records import (
     Ack,
     Balance,
@@ -25,21 +30,28 @@ from gridbot.core.records import (
     Event,
     OrderReport,
     Outcome,
+    OwnLedgerRow,
     SendingRecord,
     StepInput,
+    Verb,
 )
 from gridbot.engine.store import Store
-from gridbot.engine.venues import Venue
-from gridbot.exchange.protocol import Exchange
+from gridbot.engine.venues import AnyVenue
+from gridbot.exchange.protocol import Exchange, ExchangeError, Fatal, RateLimited
 
 FOLLOW_UPS_MAX = 8
 EVENTS_KEPT = 2000
 SEND_DEADLINE_SECONDS = 10.0
+REFUSED_SECONDS = 60.0  # a refusal that is over by then was a whim
+RECONCILE_SECONDS_MIN = 15.0  # where calls are counted
+HELD_BACK_SECONDS = 60.0  # a longer wait for the rate limit is trouble
+OWN_ROWS_SECONDS = 300.0  # between two looks into the exchange's own books
 Look = tuple[float, Decimal | None]  # a time, and the accepted price at it
+Spread = tuple[Decimal, Decimal]  # bid and ask
 # What a snapshot holds of the engine itself.
 _SHELL: dict[str, Any] = {
     "outcomes": list[Outcome], "cursor": str, "digest": int, "urgent": bool,
-    "price": Decimal | None, "price_at": float,
+    "price": Decimal | None, "price_at": float, "rows_cursor": str,
 }  # fmt: skip
 
 
@@ -52,10 +64,13 @@ class Engine:
         exchange: Exchange,
         store: Store,
         *,
-        venue: Venue | None = None,
+        venue: AnyVenue | None = None,
+        clock: Callable[[], float] | None = None,
         reconcile_steps: int = 1,
     ) -> None:
-        """``venue``: the exchange, if it is a simulated one that is saved with the engine."""
+        """``venue``: the exchange, if it is a simulated one that is saved with the engine.
+        ``clock``: the time at an exchange that does not wait for us.
+        """
         assert_exact_arithmetic()
         self.brain = brain
         self.exchange = exchange
@@ -64,47 +79,76 @@ class Engine:
         self.commands: deque[Command] = deque()
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.on_ack: Callable[[Ack], None] = lambda ack: None
-        self.cursor = ""
+        self.cursor = self.rows_cursor = ""
         self.digest = 0
         self.price: Decimal | None = brain.price
-        self.price_at = brain.price_at
+        self.at = self.price_at = brain.price_at
         self.urgent = False
         self.missed: list[OrderReport] = []
         self.changes: Changes | None = None
+        self.refused = ""  # why the exchange will not have us
+        self._refused_since: dict[str, float] = {}  # by kind of call
+        self.trouble = ""  # why it cannot be asked at the moment
         self.steps_since_snapshot = 0
         self._venue = venue
+        self._clock = clock
+        self._spread: Spread | None = None
+        self._cancelled: list[str] = []
         self._balances: dict[str, Balance] | None = None
+        self._own_rows: list[OwnLedgerRow] = []
+        self._rows_at = self._reconciled_at = 0.0
+        self._blind = False  # the last look told nothing
+        self._rows_next = ""
+        self._unexplained = {one: (amount, ZERO) for one, amount in brain.drift.items() if amount}
         self._reconcile_steps = reconcile_steps
         self._reconcile_in = 0
 
-    async def step(self, at: float, price: Decimal | None, previous: Look | None = None) -> bool:
+    async def step(
+        self, at: float, price: Decimal | None, previous: Look | None = None,
+        spread: Spread | None = None, listing: bool = True,
+    ) -> bool:  # fmt: skip
         """Look, and act if anything could happen. Returns whether the brain was stepped.
-        ``price``: the accepted market price now. ``previous``: the last accepted price before it
-        with its time; by default the one of the last look.
+        ``price``: the accepted market price now, None while there is none. ``previous``: the last
+        accepted price before it with its time; by default the one of the last look. ``spread``:
+        bid and ask, where they differ from the price. Without ``listing`` an exchange that counts
+        our calls is asked only about what was cancelled.
         """
         before: Look = previous or (self.price_at, self.price)
-        reports, cursor = await self.exchange.changes(self.cursor)
-        reports = [*self.missed, *reports]
-        if self.brain.registry.unknown:
-            reports += await self._look_up(at)
-        self.missed = []
-        due = bool(reports or self.commands or self.urgent or self.changes)
-        if not due and not self._reaches(at, price):
+        self.at, self._spread = at, spread
+        reports, cursor = await self._observe(listing)
+        if self._blind:
+            price = None
+        due = bool(reports or self.commands or self.urgent or self.changes or self._balances)
+        due = due or self._reaches(at, price)
+        if due:
+            await self._commit(price, before, reports, cursor)
+        if price is not None:
             self.price, self.price_at = price, at
-            return False
-        await self._commit((at, price), before, reports, cursor)
-        self.price, self.price_at = price, at
-        await self.follow_up()
-        return True
+        if due:
+            await self.follow_up()
+        counted = self._clock is not None and listing and not self._blind
+        if (
+            counted
+            and self._reconcile_in <= 0
+            and at >= self._reconciled_at + RECONCILE_SECONDS_MIN
+        ):
+            await self.reconcile()
+            await self.follow_up()
+        return due
 
     async def follow_up(self) -> None:
         """What the last step learned or cancelled may not wait for the market: step again."""
         for _ in range(FOLLOW_UPS_MAX):
             if not (self.urgent or self._balances):
                 break
-            reports, cursor = await self.exchange.changes(self.cursor)
-            now = self.price_at, self.price
-            await self._commit(now, now, reports, cursor)
+            if self._clock is not None:
+                self.at = max(self.at, self._clock())
+            reports, cursor = await self._observe(listing=False)
+            await self._commit(self.price, (self.price_at, self.price), reports, cursor)
+
+    def note(self, **facts: Any) -> None:
+        """Let the next step know of these changes, by the names of ``Changes``."""
+        self.changes = replace(self.changes or Changes(), **facts)
 
     def _reaches(self, at: float, price: Decimal | None) -> bool:
         wake = self.brain.bounds()
@@ -112,39 +156,94 @@ class Engine:
             return at >= wake.at
         return not wake.down < float(price) < wake.up
 
-    async def _look_up(self, at: float) -> list[OrderReport]:
+    # --- reading ------------------------------------------------------------------------
+
+    async def _observe(self, listing: bool) -> tuple[list[OrderReport], str]:
+        """What changed at the exchange; nothing while it cannot be asked."""
+        missed, self.missed = self.missed, []
+        if any(one.action == "resume" for one in self.commands):
+            self.refused = ""
+        self._blind = bool(self.refused)
+        if self._blind:
+            return missed, self.cursor
+        try:
+            if not listing and self._clock is not None:
+                ids, self._cancelled = self._cancelled, []
+                known = self.brain.registry.by_client
+                orders = [known[one] for one in ids if one in known]
+                reports = await self.exchange.reports(orders) if orders else []
+                return [*missed, *reports], self.cursor
+            reports, cursor = await self.exchange.changes(self.cursor, self._at_exchange)
+        except ExchangeError as error:
+            self._unreachable(error)
+            self._blind = True
+            return missed, self.cursor
+        if self.brain.registry.unknown:
+            reports += await self._look_up()
+        self._unreachable(None)
+        if self._clock is not None and self.exchange.foreign_orders != self.brain.foreign_orders:
+            self.note(foreign_orders=self.exchange.foreign_orders)
+        return [*missed, *reports], cursor
+
+    def _at_exchange(self) -> Sequence[LiveOrder]:
+        registry = self.brain.registry
+        return [one for one in registry.by_client.values() if one.standing != "wanted"]
+
+    def _unreachable(self, error: ExchangeError | None, kind: str = "read") -> None:
+        """Remember why the exchange does not answer, and tell when that begins and ends."""
+        if isinstance(error, RateLimited) and error.until - self.at < HELD_BACK_SECONDS:
+            return
+        if not isinstance(error, Fatal):
+            self._refused_since.pop(kind, None)
+        elif self.at - self._refused_since.setdefault(kind, self.at) >= REFUSED_SECONDS:
+            self._refused_since, self.refused = {}, str(error)
+            self.note(halt=f"credentials refused: {error}")
+        text = "" if error is None else str(error)
+        if kind == "read" and bool(text) != bool(self.trouble):
+            self.note(trouble=text)
+            self.trouble = text
+
+    async def _look_up(self) -> list[OrderReport]:
         """Ask for orders whose fate is open and whose time to ask has come."""
         found: list[OrderReport] = []
         for live in list(self.brain.registry.unknown.values()):
-            if live.lookup_at <= at:
+            if live.lookup_at > self.at:
+                continue
+            try:
                 report = await self.exchange.find(live.client_id, live.placed_at)
-                if report is None:
-                    self.outcomes.append(Outcome(live.client_id, "place", "absent"))
-                    self.urgent = True
-                else:
-                    found.append(report)
+            except ExchangeError:
+                break  # absent is only what was looked for and not found: asked again
+            if report is None:
+                self.outcomes.append(Outcome(live.client_id, "place", "absent"))
+                self.urgent = True
+            else:
+                found.append(report)
         return found
 
+    # --- writing ------------------------------------------------------------------------
+
     async def _commit(
-        self, now: Look, previous: Look, reports: list[OrderReport], cursor: str
+        self, price: Decimal | None, previous: Look, reports: list[OrderReport], cursor: str
     ) -> None:
-        at, price = now
+        at, (bid, ask) = self.at, self._spread or (None, None)
         step = StepInput(
-            self.brain.seq + 1, at, *previous, price,
-            reports=tuple(reports), outcomes=tuple(self.outcomes), balances=self._balances,
-            commands=tuple(self.commands), changes=self.changes, digest=self.digest,
+            self.brain.seq + 1, at, *previous, price, bid, ask, tuple(reports),
+            tuple(self.outcomes), self._balances, tuple(self._own_rows), tuple(self.commands),
+            changes=self.changes, digest=self.digest,
         )  # fmt: skip
-        await self.store.write(step)  # W1
         self.commands.clear()
         self.outcomes, self._balances, self.changes, self.urgent = [], None, None, False
-        self.cursor = cursor
+        self._own_rows, self.cursor, self.rows_cursor = [], cursor, self._rows_next
+        await self.store.write(step)  # W1
         outputs = self.apply(step)  # W2
         self.store.book(outputs.lines)  # W3
         await self.send(outputs, at)  # W4, W5
         self.steps_since_snapshot += 1
         for ack in outputs.acks:
             self.on_ack(ack)
-        await self._reconcile()
+        self._reconcile_in -= 1
+        if self._reconcile_in <= 0 and not self.urgent and self._clock is None:
+            await self.reconcile()
 
     def apply(self, step: StepInput) -> StepOutputs:
         """W2: the brain decides; its answers are remembered for the next record and for people."""
@@ -159,40 +258,79 @@ class Engine:
             return
         ids = [*outputs.cancels, *(amend.client_id for amend in outputs.amends)]
         ids += [place.client_id for place in outputs.places]
-        deadline = at + SEND_DEADLINE_SECONDS if self._venue is None else 0.0
+        deadline = 0.0
+        if self._venue is None:
+            now = at if self._clock is None else max(at, self._clock())
+            deadline = now + SEND_DEADLINE_SECONDS
         await self.store.write(SendingRecord(self.brain.seq, tuple(ids), deadline))
         await self.transmit(outputs, deadline)
 
     async def transmit(self, outputs: StepOutputs, deadline: float) -> None:
         """W5 alone: cancels first, because they free what new orders need."""
+        exchange, amends, places = self.exchange, outputs.amends, outputs.places
         answers: list[Outcome] = []
-        if outputs.cancels:
-            answers += await self.exchange.cancel(outputs.cancels)
-        if outputs.amends:
-            answers += await self.exchange.amend(_until(deadline, outputs.amends))
-        if outputs.places:
-            answers += await self.exchange.place(_until(deadline, outputs.places))
+        try:
+            if outputs.cancels:
+                answers += await exchange.cancel(outputs.cancels)
+            if amends:
+                answers += await exchange.amend(_until(deadline, amends))
+            if places:
+                answers += await exchange.place(_until(deadline, places))
+            self._unreachable(None, "write")
+        except Fatal as error:  # what has no answer is looked for once we are let in again
+            self._unreachable(error, "write")
+            answered = {(one.verb, one.client_id) for one in answers}
+            answers += [one for one in unknown(outputs, deadline)
+                        if (one.verb, one.client_id) not in answered]  # fmt: skip
+        self._cancelled += outputs.cancels
         self.outcomes += answers
-        self.urgent = bool(outputs.cancels) or any(one.kind != "accepted" for one in answers)
+        news = self._clock is not None or any(one.kind != "accepted" for one in answers)
+        self.urgent = bool(outputs.cancels) or news
 
-    async def _reconcile(self) -> None:
-        """Compare the account with the books; a changed difference goes into the next step."""
-        self._reconcile_in -= 1
-        if self._reconcile_in > 0 or self.urgent:
+    # --- the account --------------------------------------------------------------------
+
+    async def reconcile(self) -> None:
+        """Compare the account with the books; a difference not seen before goes into the next
+        step, with what the exchange's own books say about it."""
+        self._reconcile_in, self._reconciled_at = self._reconcile_steps, self.at
+        try:
+            found = self._differences(balances := await self.exchange.balances())
+            rows_due = self._clock is not None and self.at >= self._rows_at + OWN_ROWS_SECONDS
+            if found == self._unexplained and not (found and rows_due):
+                return
+            if self._clock is not None:  # perhaps a fill between two readings
+                self.missed, self.cursor = await self.exchange.changes(
+                    self.cursor, self._at_exchange
+                )
+                if self.missed:
+                    self._reconcile_in, self.urgent = 0, True
+                    return
+            if found and rows_due:
+                rows, self._rows_next = await self.exchange.own_ledger(self.rows_cursor)
+                self._own_rows, self._rows_at = rows, self.at
+                found = self._differences(balances := await self.exchange.balances())
+        except ExchangeError as error:
+            self._unreachable(error)
+            self._reconcile_in = 0
             return
-        self._reconcile_in = self._reconcile_steps
-        brain, balances = self.brain, await self.exchange.balances()
-        pair, books = brain.instrument, brain.books
-        for asset, booked in ((pair.quote, books.quote), (pair.base, books.base)):
-            balance = balances.get(asset)
-            if balance is not None and balance.total - booked != brain.drift.get(asset, 0):
-                self._balances = balances
+        if self._own_rows or found != self._unexplained:
+            self._balances, self._unexplained = balances, found
+
+    def _differences(self, balances: dict[str, Balance]) -> dict[str, tuple[Decimal, Decimal]]:
+        """Per asset what the books do not explain, and what is held by orders not ours."""
+        pair, books = self.brain.instrument, self.brain.books
+        booked = {pair.quote: books.quote, pair.base: books.base}
+        found = {
+            asset: (balances[asset].total - amount, balances[asset].foreign)
+            for asset, amount in booked.items()
+            if asset in balances
+        }
+        return {asset: amounts for asset, amounts in found.items() if any(amounts)}
 
     async def catch_up(self) -> None:
         """After a restart beside an exchange that lived on: read every order we know of."""
-        known = list(self.brain.registry.by_client.values())
-        sent = [live for live in known if live.standing not in ("wanted", "unknown")]
-        _, self.cursor = await self.exchange.changes(self.cursor)
+        sent = [live for live in self._at_exchange() if live.standing != "unknown"]
+        _, self.cursor = await self.exchange.changes(self.cursor, self._at_exchange)
         self.missed = await self.exchange.reports(sent)
         self.urgent = True
 
@@ -204,15 +342,31 @@ class Engine:
             "shell": fields_to_state(self, _SHELL),
         }
 
+    def rows_from(self, at: float) -> None:
+        """The exchange's own books are of interest from this time on."""
+        self.rows_cursor = self._rows_next = f"{at:.4f}"
+
     def load_shell(self, shell: dict[str, Any]) -> None:
         """Take over what the shell of an earlier life had not journalled yet."""
         for name, value in fields_from_state(shell, _SHELL).items():
             setattr(self, name, value)
+        self._rows_next = self.rows_cursor
 
     def save(self, at: float) -> None:
         """Write a snapshot and begin a new journal segment."""
         self.store.snapshot(self.brain.seq, at, self.brain.books.head, self.state())
         self.steps_since_snapshot = 0
+
+
+def unknown(outputs: StepOutputs, deadline: float) -> list[Outcome]:
+    """These were sent, or may have been, and nobody knows what came of them."""
+    until = deadline or SEND_DEADLINE_SECONDS
+    sent: list[tuple[Verb, list[str]]] = [
+        ("place", [one.client_id for one in outputs.places]),
+        ("amend", [one.client_id for one in outputs.amends]),
+        ("cancel", outputs.cancels),
+    ]
+    return [Outcome(one, verb, "unknown", until=until) for verb, ids in sent for one in ids]
 
 
 def _until(deadline: float, requests: list[Any]) -> list[Any]:

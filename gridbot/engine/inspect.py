@@ -35,8 +35,8 @@ def read_status(path: Path, names: PersistenceSettings) -> tuple[Status, list[st
     """
     view = DataDirectory.inspect(path)
     brain, notes = _look(path, lambda: _brain(path, names.state_file))
-    bid, ask, last = brain.bid, brain.ask, brain.price or ZERO
-    price = PriceStatus(bid, ask, last, brain.price, brain.price_at, brain.price_lost)
+    last = brain.price or ZERO
+    price = PriceStatus(brain.bid, brain.ask, last, brain.price, brain.price_at, brain.price_lost)
     return build_status(brain, _engine_status(path, view, brain), price), notes
 
 
@@ -48,20 +48,18 @@ def verify_ledger(path: Path, names: PersistenceSettings) -> tuple[VerifyReport,
     # The snapshot first: the ledger can only have grown since.
     saved = _look(path, lambda: Saved(path, names.state_file))
     notes = list(saved.notes)
-    head = LedgerHead(saved.mark.id, saved.mark.hash)
-    if not head.id:
+    head = LedgerHead(saved.mark.id, saved.mark.hash) if saved.mark.id else None
+    if head is None:
         notes.append(f"{path}: no snapshot vouches for the end of the ledger")
     with plain_errors("read", ledger), ledger.open("rb") as lines:
-        return verify_lines(lines, head if head.id else None), notes
+        return verify_lines(lines, head), notes
 
 
 def ledger_tail(
     path: Path, names: PersistenceSettings, slot: int | None, count: int
 ) -> list[LedgerEntry]:
     """The newest entries (of one slot, 0: of the account), oldest first; EngineFileError."""
-    ledger = _ledger_file(path, names)
-    with plain_errors("read", ledger):
-        return tail(ledger, count, slot)
+    return tail(_ledger_file(path, names), count, slot)
 
 
 def _ledger_file(path: Path, names: PersistenceSettings) -> Path:

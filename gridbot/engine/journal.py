@@ -13,6 +13,7 @@ Values of type ``Any`` in records (arguments, recommendations, boot state) must 
 a replay would see other types than the first run did.
 """
 
+import contextlib
 import gzip
 import re
 import sys
@@ -24,20 +25,13 @@ from typing import NamedTuple
 import msgspec
 
 from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, SendingRecord, StepInput
-from gridbot.engine.disk import (
-    BLOCK_BYTES,
-    AppendFile,
-    Disk,
-    EngineFileError,
-    lines_backwards,
-    plain_errors,
-    refuse_newer,
-)
+from gridbot.engine.disk import AppendFile, Disk, EngineFileError, lines_backwards, refuse_newer
 
 JOURNAL_VERSION = 1
 KEEP_SECONDS = 30 * 86400
 KEEP_BYTES = 1_000_000_000
 KEEP_SEGMENTS = 3  # the open one and those that the two snapshots begin with
+PACK_BYTES = 1 << 20  # read at once
 
 _NAME = re.compile(r"journal-(\d{12})\.jsonl(\.gz)?")
 _SENDING = b'{"k":"sending"'
@@ -62,10 +56,8 @@ class Segment(NamedTuple):
 
 def segments(directory: Path) -> list[Segment]:
     """The segments of a data directory, oldest first."""
-    found: dict[int, Path] = {}
-    for path in sorted(directory.glob("journal-*"), reverse=True):  # .gz before .jsonl
-        if match := _NAME.fullmatch(path.name):
-            found[int(match[1])] = path
+    paths = sorted(directory.glob("journal-*"), reverse=True)  # .gz before .jsonl
+    found = {int(match[1]): path for path in paths if (match := _NAME.fullmatch(path.name))}
     return [Segment(seq, found[seq]) for seq in sorted(found)]
 
 
@@ -114,6 +106,7 @@ class JournalWriter(AppendFile):
             self._write_header(at)
 
     def _write_header(self, at: float) -> None:
+        self._disk.sync_directory(self.path.parent)
         fields = {"first_seq": self._first_seq, "created_at": at}
         self.write([msgspec.structs.replace(self._header, **fields)])
         self.sync()
@@ -178,21 +171,18 @@ def _segment(directory: Path, first_seq: int) -> Segment:
 def _pack(segment: Segment) -> Iterator[bytes]:
     packer = zlib.compressobj(wbits=31)  # 31: with the header and trailer of a .gz file
     with segment.path.open("rb") as file:
-        while block := file.read(16 * BLOCK_BYTES):
+        while block := file.read(PACK_BYTES):
             yield packer.compress(block)
     yield packer.flush()
 
 
 def _good_end(path: Path) -> tuple[int, int]:
     """Where the last segment ends without a torn last line, and the length of that line."""
-    with plain_errors("read", path, JournalError):
-        start, line = next(lines_backwards(path), (0, b""))
-    try:
+    start, line = next(lines_backwards(path), (0, b""))
+    with contextlib.suppress(ValueError):
         if line.endswith(b"\n"):
             msgspec.json.decode(line)
             return start + len(line), 0
-    except ValueError:
-        pass
     return start, len(line)
 
 

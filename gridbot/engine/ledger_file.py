@@ -2,8 +2,8 @@
 
 Its lines are derived from the journal, so whatever is lost behind the last snapshot is cut off and
 derived again; what lies before was vouched for by the snapshot, so a flaw there means that somebody
-changed it. Here only form is checked (a JSON object with id and hash, ids from 1 without a gap);
-the hash chain itself is the business of ``core.verify``. The journal must be written first:
+changed it. Checked here: each line is a JSON object with the next id, chained to the line before;
+what entries say is the business of ``core.verify``. The journal must be written first:
 ``before_flush`` sees to that.
 """
 
@@ -49,15 +49,9 @@ class LedgerFile(AppendFile):
 
     @classmethod
     def open_and_repair(
-        cls,
-        disk: Disk,
-        path: Path,
-        mark: LedgerMark,
-        *,
-        last_seq: int,
-        buffered: bool = False,
-        before_flush: Callable[[], None] = lambda: None,
-    ) -> "LedgerFile":
+        cls, disk: Disk, path: Path, mark: LedgerMark, *, last_seq: int,
+        buffered: bool = False, before_flush: Callable[[], None] = lambda: None,
+    ) -> "LedgerFile":  # fmt: skip
         """Open for appending, cut off at the first bad line behind ``mark``.
         ``last_seq``: the journal's last step; entries of later steps go too (after a power loss
         the ledger can have more than the journal). ``buffered`` gathers 256 KiB before writing.
@@ -70,6 +64,7 @@ class LedgerFile(AppendFile):
                 f"{mark.offset}: part of it is missing"
             )
         ledger = cls(disk, path, buffered=buffered, before_flush=before_flush)
+        disk.sync_directory(path.parent)
         ledger.last_id, ledger.cut_bytes = last_id, ledger.cut(end)
         return ledger
 
@@ -94,39 +89,36 @@ def _entry(path: Path, line: bytes) -> LedgerEntry:
 
 
 def _good_end(path: Path, mark: LedgerMark, last_seq: int) -> tuple[int, int]:
-    end = last_id = 0
-    head: bytes | None = b""
+    end, last = 0, _Line(0, "")
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            entry, reached = _Line(0, ""), end + len(line)
+            reached = end + len(line)
             try:
                 entry = _decode(line)
-                fault = _flaw(line, entry, last_id + 1, last_seq)
-                head = chained_hash(line, head or b"")
-                fault = fault or ("" if head else "was changed after it was written")
+                fault = _fault(line, entry, last, reached, mark, last_seq)
             except ValueError as error:
                 fault = f"is not a ledger entry ({error})"
-            if end < mark.offset and (fault := fault or _contradiction(entry, reached, mark)):
+            if fault and end < mark.offset:
                 where = f"{path}: line {number}"
                 raise LedgerFileError(f"{where} {fault}, though the snapshot vouches for it")
             if fault:
                 break
-            end, last_id = reached, entry.id
-    return end, last_id
+            end, last = reached, entry
+    return end, last.id
 
 
-def _flaw(line: bytes, entry: _Line, expected_id: int, last_seq: int) -> str:
+def _fault(
+    line: bytes, entry: _Line, last: _Line, reached: int, mark: LedgerMark, last_seq: int
+) -> str:
     if not line.endswith(b"\n"):
         return "is cut short"
-    if entry.id != expected_id:
-        return f"has id {entry.id}, expected {expected_id}"
+    if entry.id != last.id + 1:
+        return f"has id {entry.id}, expected {last.id + 1}"
     if entry.seq > last_seq:
         return f"is of step {entry.seq}, after the journal's last step {last_seq}"
-    return ""
-
-
-def _contradiction(entry: _Line, reached: int, mark: LedgerMark) -> str:
-    if reached > mark.offset:
+    if not chained_hash(line, last.hash.encode()):
+        return "was changed after it was written"
+    if reached - len(line) < mark.offset < reached:
         return f"goes past byte {mark.offset}, where the snapshot says that an entry ends"
     if reached == mark.offset and (entry.id, entry.hash) != (mark.id, mark.hash):
         return f"(id {entry.id}) is not the entry {mark.id} that the snapshot names"

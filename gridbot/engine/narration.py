@@ -4,18 +4,13 @@ The words stand in ``narration.toml``.
 """
 
 import tomllib
+from collections import defaultdict
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from gridbot.core.numbers import plain
 from gridbot.core.records import Event
-
-
-class _Words(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return ""
 
 
 @cache
@@ -26,7 +21,7 @@ def _texts() -> dict[str, str]:
 def describe(event: Event) -> str:
     """One line without the time: who, then what."""
     data = event.data.items()
-    words = _Words({k: plain(v) if isinstance(v, Decimal) else str(v) for k, v in data})
+    words = defaultdict(str, {k: plain(v) if isinstance(v, Decimal) else str(v) for k, v in data})
     text = _texts().get(event.kind, event.kind).format_map(words)
     who = "" if event.slot is None else f"slot {event.slot}"
     who += f".{event.trade}" if event.trade else ""

@@ -1,8 +1,9 @@
-"""The engine's own thread: paces a simulated engine, publishes statuses, obeys, stops cleanly.
+"""The engine's own thread: paces an engine, publishes statuses, obeys, stops cleanly.
 
 The main thread belongs to the screen or waits for signals; trading must not notice either. One
-poll every ``poll_interval_seconds`` of simulated time, and a step at once on a command. When the
-disk fails, the engine halts: nothing goes on from memory, and ``resume`` opens the directory anew.
+poll every ``poll_interval_seconds`` (of simulated time, where the market is), and a step at once on
+a command. When the disk fails, the engine halts: nothing goes on from memory, and ``resume`` opens
+the directory anew. An exchange that cannot be asked at the start is waited for.
 """
 
 import asyncio
@@ -19,14 +20,17 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from gridbot.core.numbers import quantum, use_exact_arithmetic
-from gridbot.core.records import Ack, Changes, Command, Event, LedgerEntry
+from gridbot.core.numbers import use_exact_arithmetic
+from gridbot.core.records import Ack, Command, Event, LedgerEntry
 from gridbot.core.settings import Settings
-from gridbot.engine.boot import OpenEngine, open_simulated
-from gridbot.engine.directory import free_space_state
+from gridbot.engine.alerts import Alerts
+from gridbot.engine.boot import OpenEngine, open_engine
+from gridbot.engine.directory import Identity, free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.narration import describe
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
+from gridbot.exchange.kraken.signing import Credentials
+from gridbot.exchange.protocol import ExchangeError, Fatal
 
 EVENTS_KEPT = 2000
 PUBLISH_SECONDS_MIN = 0.1
@@ -34,6 +38,8 @@ STEPS_PER_SNAPSHOT = 500
 SNAPSHOT_SECONDS = 3600.0
 DISK_SECONDS = 60.0
 JOIN_SECONDS = 30.0
+REFUSED_AGAIN_SECONDS = 2.0
+OPEN_AGAIN_SECONDS = (5.0, 60.0)  # first and longest wait for an exchange that is not there
 
 
 class Runner:
@@ -47,13 +53,19 @@ class Runner:
         disk: Disk | None = None,
         polls: int | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
+        credentials: Credentials | None = None,
+        adopt: bool = False,
+        alerts_command: str | None = None,
     ) -> None:
+        """``credentials``: for live trading. ``adopt``: see ``open_engine``."""
         self.settings = settings
         self.path = path
-        self.speed = float(settings.sim.speed)
         self.finished = threading.Event()
         self.failure = ""
         self._disk = disk or Disk()
+        self._access = credentials, adopt
+        times = settings.alerts.min_interval_sec, settings.alerts.daily_at_hour
+        self._alerts = Alerts(alerts_command, *times)
         self._polls = polls
         self._on_event = on_event
         self._events: list[Event] = []
@@ -79,6 +91,11 @@ class Runner:
         """Open the directory and begin to trade; raises what opening raised."""
         self._thread.start()
         self._opened.result()
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose directory this is; None while an exchange is waited for."""
+        return None if self._open is None else self._open.engine.store.identity
 
     def status(self) -> Status | None:
         """The latest published status."""
@@ -138,16 +155,32 @@ class Runner:
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
+        wait, refused = OPEN_AGAIN_SECONDS[0], False
         while not self._stopping:
             try:
-                self._open = await open_simulated(self.settings, self.path, self._disk)
+                self._open = await open_engine(self.settings, self.path, self._disk, *self._access)
                 self._attach(self._open)
                 await self._drive(self._open)
             except Exception as error:
+                if isinstance(error, Fatal) and not refused:  # once may be a whim
+                    refused = True
+                    await asyncio.sleep(REFUSED_AGAIN_SECONDS)
+                    continue
+                if isinstance(error, ExchangeError) and not isinstance(error, Fatal):
+                    await self._wait_for_exchange(error, wait)
+                    wait = min(2 * wait, OPEN_AGAIN_SECONDS[1])
+                    continue
                 if not self._opened.done():
                     raise
-                named = isinstance(error, EngineFileError)
+                named = isinstance(error, EngineFileError | ExchangeError)
                 await self._broken(str(error) if named else f"{type(error).__name__}: {error}")
+
+    async def _wait_for_exchange(self, error: ExchangeError, seconds: float) -> None:
+        text = f"the exchange cannot be asked: {error}; trying again in {seconds:.0f} s"
+        self._announce([Event(0, time.time(), "exchange_error", "warn", text=text)])
+        if not self._opened.done():
+            self._opened.set_result(None)
+        await self._pause_until(time.monotonic() + seconds)
 
     def _attach(self, opened: OpenEngine) -> None:
         opened.engine.on_ack = self._acknowledge
@@ -158,18 +191,19 @@ class Runner:
             self._opened.set_result(None)
 
     async def _drive(self, opened: OpenEngine) -> None:
-        engine, venue = opened
-        interval = self.settings.timing.poll_interval_seconds
-        unit, polls, due = quantum(venue.plan.instrument.price_decimals), 0, time.monotonic()
+        engine, feed = opened
+        interval = self.settings.timing.poll_interval_seconds / feed.speed
+        polls, due = 0, time.monotonic()
         while not self._stopping:
-            commands = self._take_commands()
+            commands, sight = self._take_commands(), feed.now()
             engine.commands.extend(commands)
             if not commands:
-                due = max(due + interval / self.speed, time.monotonic())
-                venue.run_until((venue.now // interval + 1) * interval)
+                due = max(due + interval, time.monotonic())
+                sight = await feed.look()
                 polls += 1
             started = time.perf_counter()
-            stepped = await engine.step(venue.now, venue.price_now * unit)
+            spread = None if sight.bid == sight.ask else (sight.bid, sight.ask)
+            stepped = await engine.step(sight.at, sight.price, spread=spread, listing=not commands)
             self._step_ms = (time.perf_counter() - started) * 1000
             self._tell(opened)
             if stepped or commands or time.monotonic() - self._published_at > PUBLISH_SECONDS_MIN:
@@ -178,7 +212,8 @@ class Runner:
             if self._polls is not None and polls >= self._polls:
                 self._stopping = True
             await self._pause_until(due)
-        engine.save(venue.now)
+        await feed.close()
+        engine.save(feed.now().at)
         engine.store.close()
         self._publish(opened)
 
@@ -216,32 +251,38 @@ class Runner:
         opened.engine.events.clear()
         if told:
             self._events = (self._events + told)[-EVENTS_KEPT:]
-        for event in told:
+        self._announce(told)
+
+    def _announce(self, events: list[Event]) -> None:
+        """Tell whoever listens, and the operator by his own command if it is due."""
+        for event in events:
             self._on_event(event)
+        if self._published is not None:
+            failure = self._alerts.see(events, self._published, time.time())
+            if failure:
+                self._on_event(Event(0, time.time(), "alert_failed", "warn", text=failure))
 
     def _publish(self, opened: OpenEngine) -> None:
         self._published_at = time.monotonic()
-        brain, venue, step_ms = opened.engine.brain, opened.venue, round(self._step_ms, 2)
-        price = venue.price_now * quantum(brain.instrument.price_decimals)
+        brain, sight, step_ms = opened.engine.brain, opened.feed.now(), round(self._step_ms, 2)
         state = brain.run_state, brain.state_reason, self._since, os.getpid(), brain.now
-        self._published = build_status(
-            brain,
-            EngineStatus(*state, step_ms, self.speed),
-            PriceStatus(price, price, price, price, venue.now, brain.price_lost),
-        )
+        price = sight.bid, sight.ask, sight.last, sight.price, sight.read_at, brain.price_lost
+        engine = EngineStatus(*state, step_ms, opened.feed.speed, opened.engine.trouble)
+        api = opened.engine.exchange.api_use(time.time())
+        self._published = build_status(brain, engine, PriceStatus(*price), api)
 
     async def _look_after(self, opened: OpenEngine) -> None:
         """Snapshots, old segments and room on the disk; what takes long runs in a worker."""
         engine, now, steps = opened.engine, time.monotonic(), opened.engine.steps_since_snapshot
         if steps >= STEPS_PER_SNAPSHOT or (steps and now - self._saved_at > SNAPSHOT_SECONDS):
-            await asyncio.to_thread(engine.save, opened.venue.now)
+            await asyncio.to_thread(engine.save, engine.at)
             await asyncio.to_thread(engine.store.archive, time.time())
             self._saved_at = now
         if now - self._disk_seen_at > DISK_SECONDS:
             self._disk_seen_at = now
             space = free_space_state(self._disk, self.path)
             if space != engine.brain.disk:
-                engine.changes = Changes(disk=space)
+                engine.note(disk=space)
 
     # --- a disk that failed -------------------------------------------------------------
 
@@ -253,7 +294,8 @@ class Runner:
         if self._published is not None:
             engine = replace(self._published.engine, state="halted", reason=text, error=text)
             self._published = replace(self._published, engine=engine)
-        self._on_event(Event(0, time.time(), "halted", "bad", data={"reason": text}, text=halted))
+        data = {"reason": text}
+        self._announce([Event(0, time.time(), "halted", "bad", data=data, text=halted)])
         self._refuse_waiting(halted, "E22")
         asked = False
         while not (asked or self._stopping):

@@ -10,8 +10,10 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from math import ceil, floor, isinf
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,8 +24,8 @@ from gridbot.core.records import Changes
 from gridbot.core.settings import Settings
 from gridbot.core.state_machine import check_invariants
 from gridbot.core.verify import verify_lines
-from gridbot.engine.arguments import claim_for
 from gridbot.engine.boot import begin
+from gridbot.engine.directory import claim_for
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
 from gridbot.engine.store import Store
@@ -33,6 +35,8 @@ from gridbot.exchange.markets import NO_DOWN, NO_UP, Market
 STEPS_PER_SNAPSHOT = 50_000
 STEPS_PER_PROGRESS = 2_000
 RECONCILE_STEPS = 1_000
+
+Report = dict[str, Any]
 
 
 class Simulation:
@@ -47,8 +51,7 @@ class Simulation:
 
     async def run(self, progress: Callable[[float], None] = lambda share: None) -> None:
         """Walk to the market's end, saving now and then; ``progress`` is told the share done."""
-        engine, market = self.engine, self.venue.market
-        steps = 0
+        engine, market, steps = self.engine, self.venue.market, 0
         while not market.finished:
             await self.next_event()
             steps += 1
@@ -103,81 +106,56 @@ async def open_simulation(
     return Simulation(engine, venue)
 
 
-class Profit(msgspec.Struct, frozen=True):
-    """Decimal texts, in quote."""
-
-    realised: str
-    fees: str
-    write_offs: str
-    unrealised: str
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What ``simulate --json`` prints; money as decimal text."""
-
-    pair: str
-    source: str
-    ticks: int
-    simulated_seconds: float
-    elapsed_seconds: float
-    ticks_per_second: float
-    slots: dict[str, int]
-    orders_placed: int
-    orders_cancelled: int
-    orders_rejected: int
-    executions: int
-    round_trips: int
-    orphans: int
-    reprices: int
-    write_offs: int
-    profit: Profit
-    inventory: dict[str, str]
-    balances: dict[str, dict[str, str]]
-    open_orders_max: int
-    effective_cap: int
-    slot_events: int
-    invariant_violations: int
-    quarantined_slots: int
-    idle_without_reason: int
-    ledger_entries: int
-    ledger_ok: bool
-    state_sha256: str
-
-
 def report(simulation: Simulation, elapsed_seconds: float) -> Report:
-    """The figures of a finished run, its ledger file verified on the way."""
+    """What ``simulate --json`` prints of a finished run, its ledger file verified on the way.
+    Money is decimal text, the profit in quote.
+    """
     venue, market = simulation.venue, simulation.venue.market
-    brain, pair = simulation.engine.brain, simulation.engine.brain.instrument
-    books, count, slots = brain.books, brain.counters, brain.slots.values()
-    totals, unrealised = books.totals, books.unrealised_total(brain.price or ZERO)
+    brain, books = simulation.engine.brain, simulation.engine.brain.books
+    count, slots, totals = brain.counters, brain.slots.values(), books.totals
+    unrealised = books.unrealised_total(brain.price or ZERO)
     walked = market.ticks - simulation.ticks_before
+    idle = [one for slot in slots for one in slot.wanted_entries() if one not in slot.waiting]
     with simulation.engine.store.ledger_path.open("rb") as lines:
         verified = verify_lines(lines, books.head)
-    return Report(
-        pair=pair.pair, source=market.source, ticks=market.ticks,
-        simulated_seconds=market.at - simulation.started_at,
-        elapsed_seconds=round(elapsed_seconds, 3),
-        ticks_per_second=round(walked / max(elapsed_seconds, 1e-9), 1),
-        slots={"sticky": len(slots) - brain.cycle_slots, "cycle": brain.cycle_slots},
-        orders_placed=count.orders_placed, orders_cancelled=count.orders_cancelled,
-        orders_rejected=count.orders_refused, executions=count.executions,
-        round_trips=totals.round_trips, orphans=count.orphans, reprices=count.reprices,
-        write_offs=count.write_offs,
-        profit=Profit(*map(plain, (totals.realised, totals.fees, totals.write_offs, unrealised))),
-        inventory={"units": plain(brain.written_off_base), "cost": plain(brain.written_off_cost)},
-        balances={
-            "ledger": {"quote": plain(books.quote), "base": plain(books.base)},
-            "exchange": {"quote": plain(venue.quote_total), "base": plain(venue.base_total)},
-        },
-        open_orders_max=count.open_orders_max, effective_cap=brain.work_bank.cap,
-        slot_events=count.slot_events,
-        invariant_violations=len(violations(brain)) + count.quarantines,
-        quarantined_slots=sum(bool(slot.quarantined) for slot in slots),
-        idle_without_reason=sum(
-            trade not in slot.waiting for slot in slots for trade in slot.wanted_entries()
+    return {
+        "pair": brain.instrument.pair,
+        "source": market.source,
+        "ticks": market.ticks,
+        "simulated_seconds": market.at - simulation.started_at,
+        "elapsed_seconds": round(elapsed_seconds, 3),
+        "ticks_per_second": round(walked / max(elapsed_seconds, 1e-9), 1),
+        "slots": {"sticky": len(slots) - brain.cycle_slots, "cycle": brain.cycle_slots},
+        "orders_placed": count.orders_placed,
+        "orders_cancelled": count.orders_cancelled,
+        "orders_rejected": count.orders_refused,
+        "executions": count.executions,
+        "round_trips": totals.round_trips,
+        "orphans": count.orphans,
+        "reprices": count.reprices,
+        "write_offs": count.write_offs,
+        "profit": _texts(
+            realised=totals.realised, fees=totals.fees, write_offs=totals.write_offs,
+            unrealised=unrealised,
         ),
-        ledger_entries=books.head.id, ledger_ok=verified.ok, state_sha256=state_sha256(brain),
-    )  # fmt: skip
+        "inventory": _texts(units=brain.written_off_base, cost=brain.written_off_cost),
+        "balances": {
+            "ledger": _texts(quote=books.quote, base=books.base),
+            "exchange": _texts(quote=venue.quote_total, base=venue.base_total),
+        },
+        "open_orders_max": count.open_orders_max,
+        "effective_cap": brain.work_bank.cap,
+        "invariant_violations": len(violations(brain)) + count.quarantines,
+        "quarantined_slots": sum(bool(slot.quarantined) for slot in slots),
+        "idle_without_reason": len(idle),
+        "ledger_entries": books.head.id,
+        "ledger_ok": verified.ok,
+        "state_sha256": state_sha256(brain),
+    }  # fmt: skip
+
+
+def _texts(**amounts: Decimal) -> dict[str, str]:
+    return {name: plain(amount) for name, amount in amounts.items()}
 
 
 def violations(brain: Brain) -> list[str]:
@@ -195,13 +173,10 @@ def violations(brain: Brain) -> list[str]:
 
 
 def simulate(
-    settings: Settings,
-    plan: VenuePlan,
-    market: Market | None,
-    path: Path,
+    settings: Settings, plan: VenuePlan, market: Market | None, path: Path,
     progress: Callable[[float], None] = lambda share: None,
     arguments: dict[str, str] | None = None,
-) -> Report:
+) -> Report:  # fmt: skip
     """Run a simulation in ``path`` from beginning (or last snapshot) to end.
     ``arguments``: all that decides the run; OtherSimulation if the directory holds another one.
     """

@@ -60,17 +60,16 @@ def read_snapshot(directory: Path, core: int, name: str = STATE_FILE) -> Snapsho
         data = path.read_bytes()
     try:
         content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise SnapshotError(f"{path}: damaged: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise SnapshotError(f"{path}: damaged: not a JSON object")
-    for version, ours in (("version", SNAPSHOT_VERSION), ("core", core)):
-        refuse_newer(path, SnapshotTooNew, version, content.get(version), ours)
-    try:
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+        for version, ours in (("version", SNAPSHOT_VERSION), ("core", core)):
+            refuse_newer(path, SnapshotTooNew, version, content.get(version), ours)
         if content.pop("checksum", None) != sha256_of(content):
             raise ValueError("its checksum does not match its content")
         return msgspec.convert(content, Snapshot)
-    except ValueError as error:  # of sha256_of: NaN or infinity, which nobody here writes
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SnapshotError(f"{path}: damaged: not JSON ({error})") from error
+    except ValueError as error:  # also of sha256_of: NaN or infinity, which nobody here writes
         raise SnapshotError(f"{path}: damaged: {error}") from error
 
 
@@ -91,8 +90,7 @@ def best_snapshot(
             continue
         if snapshot is not None:
             if candidate != name:
-                used = f"used in its place (step {snapshot.seq})"
-                notes.append(f"{directory / candidate}: {used}")
+                notes.append(f"{directory / candidate}: used in its place (step {snapshot.seq})")
             return snapshot, notes
     if notes:
         notes.append(f"{directory}: no usable snapshot: replaying the whole journal")

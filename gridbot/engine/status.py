@@ -156,10 +156,13 @@ class Status(Struct, frozen=True):
     events_last_id: int
     slots: tuple[SlotStatus, ...]
     governor: dict[str, Any] = {}
+    api: dict[str, float] = {}
 
 
-def build_status(brain: Brain, engine: EngineStatus, price: PriceStatus) -> Status:
-    """The picture of ``brain`` as the shell sees it now."""
+def build_status(
+    brain: Brain, engine: EngineStatus, price: PriceStatus, api: dict[str, float] | None = None
+) -> Status:
+    """The picture of ``brain`` as the shell sees it now; ``api``: use of the rate counters."""
     pair, grid, mid = brain.instrument, brain.settings.grid, price.mid or ZERO
     return Status(
         version=STATUS_VERSION, seq=brain.seq, mode=brain.settings.run.mode, at=brain.now,
@@ -173,6 +176,7 @@ def build_status(brain: Brain, engine: EngineStatus, price: PriceStatus) -> Stat
         ),
         events_last_id=brain.next_event_id - 1,
         slots=tuple([_slot(brain, slot, mid) for slot in brain.slots.values()]),
+        api=api or {},
     )  # fmt: skip
 
 

@@ -9,49 +9,40 @@ ones (``simulate``) gather bytes and sync at snapshots only, the journal always 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from gridbot.core.brain import CORE_VERSION
 from gridbot.core.ledger import LedgerHead
-from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, SendingRecord, StepInput
+from gridbot.core.records import BootRecord, HeaderRecord, JournalRecord, StepInput
 from gridbot.core.settings import Settings
 from gridbot.engine import journal as journals
 from gridbot.engine.directory import DataDirectory
-from gridbot.engine.disk import Disk, EngineFileError
+from gridbot.engine.disk import AppendFile, Disk, EngineFileError
 from gridbot.engine.ledger_file import LedgerFile, LedgerFileError, LedgerMark
 from gridbot.engine.snapshot import Snapshot, best_snapshot, write_snapshot
 
 
 class Saved:
-    """What a directory holds: the newest usable snapshot and the records that follow it."""
+    """What a directory holds: the newest usable snapshot and the records that follow it.
+    ``seq`` and ``mark``: the step it was taken after and where the ledger ended then.
+    """
 
     def __init__(self, path: Path, state_file: str) -> None:
         self.path = path
         self.snapshot, self.notes = best_snapshot(path, CORE_VERSION, state_file)
-
-    @property
-    def seq(self) -> int:
-        """The step the snapshot was taken after; 0 without one."""
-        return 0 if self.snapshot is None else self.snapshot.seq
+        self.seq = self.snapshot.seq if self.snapshot else 0
+        self.mark = self.snapshot.ledger if self.snapshot else LedgerMark()
 
     @property
     def state(self) -> dict[str, Any] | None:
         """The saved state, from the snapshot or the journal's boot record; None when fresh."""
         if self.snapshot is not None:
             return self.snapshot.state
-        state = None  # a boot that was cut short is followed by another: the last one counts
-        for record in self.records():
-            if isinstance(record, BootRecord):
-                state = record.state
-            elif isinstance(record, StepInput):
-                break
-        return state
-
-    @property
-    def mark(self) -> LedgerMark:
-        """Where the ledger ended at the snapshot."""
-        return LedgerMark() if self.snapshot is None else self.snapshot.ledger
+        first = takewhile(lambda record: not isinstance(record, StepInput), self.records())
+        states = [record.state for record in first if isinstance(record, BootRecord)]
+        return states[-1] if states else None  # a boot that was cut short is followed by another
 
     def records(self) -> Iterator[JournalRecord]:
         """The journal after the snapshot."""
@@ -78,30 +69,23 @@ class Store:
     ledger: LedgerFile
 
     def __init__(
-        self,
-        path: Path,
-        settings: Settings,
-        pair: str,
-        disk: Disk,
-        *,
-        draw_instance: Callable[[], str],
-        durable: bool,
-    ) -> None:
+        self, path: Path, settings: Settings, pair: str, disk: Disk, *,
+        draw_instance: Callable[[], str], durable: bool,
+    ) -> None:  # fmt: skip
         """Open or make the directory; raises EngineFileError."""
-        names = settings.persistence
         self.path = path
-        self.ledger_path = path / names.ledger_file
+        self.ledger_path = path / settings.persistence.ledger_file
         self.durable = durable
+        self._disk = disk
+        self._state_file = settings.persistence.state_file
+        self._files: list[AppendFile] = []
         self.directory = DataDirectory.open(
             path, settings.run.mode, pair, disk, draw_instance=draw_instance, now=time.time()
         )
-        self.identity = self.directory.identity
-        self._owner = self.identity.mode, self.identity.pair, self.identity.instance
-        self._disk = disk
-        self._state_file = names.state_file
-        self._open_files: list[journals.JournalWriter | LedgerFile] = []
+        owner = self.identity = self.directory.identity
+        self._owner = owner.mode, owner.pair, owner.instance
         try:
-            self.saved = Saved(path, names.state_file)
+            self.saved = Saved(path, self._state_file)
         except BaseException:
             self.abandon()
             raise
@@ -113,18 +97,17 @@ class Store:
                 f"{self.ledger_path}: holds entries, but journal and snapshots are gone: restore "
                 f"them, or move the ledger away to begin anew"
             )
-        header = HeaderRecord(
-            journals.JOURNAL_VERSION, CORE_VERSION, *self._owner, last_seq + 1, at
-        )
+        version, first_seq = journals.JOURNAL_VERSION, last_seq + 1
+        header = HeaderRecord(version, CORE_VERSION, *self._owner, first_seq, at)
         self.journal = journals.JournalWriter(self._disk, self.path, header, durable=self.durable)
-        self._open_files.append(self.journal)
+        self._files.append(self.journal)
         self.ledger = LedgerFile.open_and_repair(
             self._disk, self.ledger_path, self.saved.mark, last_seq=last_seq,
             buffered=not self.durable, before_flush=self.journal.flush,
         )  # fmt: skip
-        self._open_files.append(self.ledger)
+        self._files.append(self.ledger)
 
-    async def write(self, record: StepInput | SendingRecord | BootRecord) -> None:
+    async def write(self, record: JournalRecord) -> None:
         """Append a record; durable stores return when it would survive a power loss."""
         self.journal.write([record])
         if self.durable:
@@ -145,14 +128,12 @@ class Store:
         self.journal.roll(seq + 1, at)
 
     def forget_after_snapshot(self) -> None:
-        """Drop journal and ledger behind the snapshot: a simulation walks that part again."""
+        """Drop what lies behind the snapshot: a simulation walks that part again."""
         for segment in journals.segments(self.path):
             if segment.first_seq > self.saved.seq:
                 self._disk.remove(segment.path)
-        if self.ledger_path.exists():
-            handle = self._disk.open_append(self.ledger_path)
-            self._disk.truncate(handle, self.saved.mark.offset)
-            self._disk.close(handle)
+        if not self.saved.seq:  # else ``begin`` cuts the ledger where the journal ends now
+            self._disk.remove(self.ledger_path)
 
     def archive(self, now: float) -> None:
         """Pack and prune old segments; may take seconds, for a worker thread."""
@@ -161,9 +142,11 @@ class Store:
     def abandon(self) -> None:
         """Give the directory free without writing anything more (after an error)."""
         self.directory.close()
+        while self._files:
+            self._files.pop().close(sync=False)
 
     def close(self) -> None:
         """Sync, close and give the directory free, whatever was open."""
-        for file in self._open_files:
-            file.close()
+        while self._files:
+            self._files.pop(0).close()
         self.directory.close()

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import msgspec
 
 from gridbot.core.numbers import HUNDRED, ONE, plain, round_half_even
-from gridbot.core.records import Fees, Instrument
+from gridbot.core.records import Fees, Instrument, StepInput
 from gridbot.core.settings import Settings, open_orders_limit
 from gridbot.exchange.instruments import DEFAULT_PAIR, find_instrument, start_price
 from gridbot.exchange.markets import Market
+from gridbot.exchange.paper import PaperExchange
 from gridbot.exchange.simulated import SimulatedExchange
 from gridbot.exchange.synthetic import SyntheticMarket
 
@@ -54,9 +55,48 @@ class Venue(SimulatedExchange):
         super().__init__(pair, market, fee, plan.fee_asset, balances, limit, KEEP_DONE_ORDERS)
         self.plan = plan
 
+    def replay(self, step: StepInput) -> None:
+        """Walk as it did when the engine took this step."""
+        self.run_until(step.at)
+
     def saved(self) -> dict[str, Any]:
         """Plan and state, JSON-able."""
         return {"plan": msgspec.to_builtins(self.plan), "state": self.state()}
+
+
+class PaperVenue(PaperExchange):
+    """A paper exchange that knows what it was made from."""
+
+    def __init__(self, plan: VenuePlan, at: float) -> None:
+        """Beginning at ``at`` with the plan's price."""
+        pair, fee, asset = plan.instrument, plan.maker_fee_pct, plan.fee_asset
+        balances = {pair.quote: plan.quote_balance, pair.base: plan.base_balance}
+        price = Decimal(plan.start_units).scaleb(-pair.price_decimals)
+        limit = plan.open_orders_limit
+        super().__init__(pair, fee, asset, balances, limit, KEEP_DONE_ORDERS, price, at)
+        self.plan = plan
+
+    def replay(self, step: StepInput) -> None:
+        """See what was seen when the engine took this step."""
+        if step.price is None:
+            self.now = step.at
+        else:
+            bid = step.price if step.bid is None else step.bid
+            self.observe(step.at, bid, step.price if step.ask is None else step.ask)
+
+    def saved(self) -> dict[str, Any]:
+        """Plan and state, JSON-able."""
+        return {"plan": msgspec.to_builtins(self.plan), "state": self.state()}
+
+
+AnyVenue = Venue | PaperVenue
+
+
+def load_paper(saved: dict[str, Any]) -> PaperVenue:
+    """The paper exchange that was ``saved``."""
+    venue = PaperVenue(msgspec.convert(saved["plan"], VenuePlan), 0.0)
+    venue.restore(saved["state"])
+    return venue
 
 
 def load_venue(saved: dict[str, Any], market: Market | None = None) -> Venue:

@@ -10,7 +10,6 @@ import difflib
 from decimal import Decimal
 from functools import cache
 from importlib import resources
-from itertools import product
 
 import msgspec
 
@@ -55,7 +54,6 @@ def asset_name(spelling: str) -> str:
 
 
 def known_pairs() -> list[str]:
-    """The modern names of all listed pairs."""
     return [entry.instrument.pair for entry in _table().pairs]
 
 
@@ -67,16 +65,14 @@ def infer_instrument(
     times below one order, so that the price may rise a lot before an order is too small.
     """
     base, quote = map(asset_name, pair.split("/", 1))
-    decimals, tick = market.price_decimals, quantum(market.price_decimals)
+    tick, lot = quantum(market.price_decimals), quantum(VOLUME_DECIMALS)
     volume = order_size / (market.price * tick)
     smallest = Decimal(1).scaleb(max(volume.adjusted() - 2, -VOLUME_DECIMALS))
     min_cost = floor_to_step(order_size / 100, quantum(COST_DECIMALS_INFERRED))
-    digits = (decimals, tick, VOLUME_DECIMALS, COST_DECIMALS_INFERRED)
-    sentence = (
-        f"Pair rules inferred from the data: price step {tick:f}, volume step "
-        f"{quantum(VOLUME_DECIMALS):f}, smallest order {smallest:f} {base}."
-    )
-    return Instrument(pair, base, quote, *digits, smallest, min_cost), sentence
+    digits = (market.price_decimals, tick, VOLUME_DECIMALS, COST_DECIMALS_INFERRED)
+    steps = f"price step {tick:f}, volume step {lot:f}, smallest order {smallest:f} {base}."
+    rules = Instrument(pair, base, quote, *digits, smallest, min_cost)
+    return rules, f"Pair rules inferred from the data: {steps}"
 
 
 @cache
@@ -88,14 +84,13 @@ def _table() -> _Table:
 @cache
 def _spellings() -> dict[str, _Pair]:
     """Every spelling of base and quote written together, without a separator."""
-    found: dict[str, _Pair] = {}
-    aliases = {name: [name, *others] for name, others in _table().assets.items()}
-    for entry in _table().pairs:
-        rules = entry.instrument
-        for base, quote in product(aliases[rules.base], aliases[rules.quote]):
-            clash = found.setdefault(base + quote, entry).instrument.pair
-            assert clash == rules.pair, f"{base + quote} means {clash} and {rules.pair}"
-    return found
+    names = {name: [name, *others] for name, others in _table().assets.items()}
+    return {
+        base + quote: entry
+        for entry in _table().pairs
+        for base in names[entry.instrument.base]
+        for quote in names[entry.instrument.quote]
+    }
 
 
 def _find(spelling: str) -> _Pair:

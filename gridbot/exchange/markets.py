@@ -61,13 +61,12 @@ class Block:
 
     def path(self, row: int) -> tuple[int, ...]:
         """The prices of this row's points in the order they are walked."""
-        start = self.opens[row]
+        start, near, far = self.opens[row], self.lows[row], self.highs[row]
         if not self.step:
             return (start,)
-        high, low = self.highs[row], self.lows[row]
-        if high - start < start - low:
-            return (start, high, low, self.closes[row])
-        return (start, low, high, self.closes[row])
+        if far - start < start - near:
+            near, far = far, near
+        return (start, near, far, self.closes[row])
 
     def first_loud(self, row: int, down: int, up: int, until: float) -> int:
         """First row from ``row`` on that must be walked; ``rows`` if none of this block."""
@@ -208,9 +207,9 @@ class Market:
     @property
     def finished(self) -> bool:
         """Whether this is the last tick of the data."""
-        rows = self._block.rows
-        at_last_point = self._row == rows - 1 and self._point == self._points - 1
-        return at_last_point and len(self._block.starts) == rows
+        # The last row and point of a block that none follows: it has a start for each row only.
+        last_row = self._row + 1 == self._block.rows == len(self._block.starts)
+        return last_row and self._point == self._points - 1
 
     @property
     def next_at(self) -> float:
@@ -233,15 +232,13 @@ class Market:
 
     def state(self) -> dict[str, Any]:
         """Where the market stands, ready for JSON."""
-        place = {name.strip("_"): getattr(self, name) for name in PLACE}
-        return {"source": self.source} | place
+        return {"source": self.source} | {name.strip("_"): getattr(self, name) for name in PLACE}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Stand where ``state`` was taken; raises MarketDataError if it is of another market."""
-        if state["source"] != self.source:
-            raise MarketDataError(
-                f"the saved position belongs to {state['source']!r}, this is {self.source!r}"
-            )
+        saved, here = state["source"], self.source
+        if saved != here:
+            raise MarketDataError(f"the saved position belongs to {saved!r}, this is {here!r}")
         for name in PLACE:
             setattr(self, name, state[name.strip("_")])
         self._path = self._block.path(self._row)

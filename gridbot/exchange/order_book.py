@@ -147,9 +147,17 @@ class OrderBook:
             heappop(sells)
         return -buys[0][0] if buys else NO_DOWN, sells[0][0] if sells else NO_UP
 
+    def _traded(self) -> Decimal | None:
+        """Base volume to share out at the market's tick; None: no limit."""
+        return self.market.volume
+
+    def _touch(self) -> tuple[int, int]:
+        """Best bid and ask, scaled."""
+        return self.market.price, self.market.price
+
     def _match(self) -> bool:
         """Fill what is due at the market's tick; whether anything was filled."""
-        price, left, before = self.market.price, self.market.volume, self.executions_made
+        price, left, before = self.market.price, self._traded(), self.executions_made
         while left != ZERO:
             buy, sell = self._best_prices()
             if buy < price < sell:
@@ -160,32 +168,25 @@ class OrderBook:
     def _fill_from(self, left: Decimal | None, order: Order) -> Decimal | None:
         """Fill ``order`` from the volume ``left`` (None: no limit); what is left after it."""
         volume = order.volume - order.executed
-        if left is None or left >= volume:
-            self._fill(order, volume)
-        elif part := left.quantize(self._lot, ROUND_DOWN):
-            self._fill(order, part)
-        return None if left is None else max(left - volume, ZERO)
+        after = None if left is None else max(left - volume, ZERO)
+        if left is not None and left < volume:
+            volume = left.quantize(self._lot, ROUND_DOWN)
+        if volume:
+            self._fill(order, volume, self.market.at, order.price, self._fee_factor)
+        return after
 
-    def _fill(self, order: Order, volume: Decimal) -> None:
-        at, price = self.market.at, order.price
-        value = price * volume
-        cost = value.quantize(self._cost_step, ROUND_HALF_EVEN)
+    def _fill(
+        self, order: Order, volume: Decimal, at: float, price: Decimal, fee_factor: Decimal
+    ) -> None:
+        """Execute a part of ``order``, whether it rests or takes at once."""
+        cost = (price * volume).quantize(self._cost_step, ROUND_HALF_EVEN)
         charged = volume if self._fee_in_base else cost
-        fee = (charged * self._fee_factor).quantize(self._fee_step, ROUND_HALF_EVEN)
-        if order.side == "buy":
-            self.quote_held -= value
-            self.quote_total -= cost
-            self.base_total += volume
-        else:
-            self.base_held -= volume
-            self.base_total -= volume
-            self.quote_total += cost
-        if self._fee_in_base:
-            self.base_total -= fee
-        else:
-            self.quote_total -= fee
+        fee = (charged * fee_factor).quantize(self._fee_step, ROUND_HALF_EVEN)
+        if order.queue:
+            self._hold(order.side, -volume if order.side == "sell" else -order.price * volume)
         self.executions_made += 1
         fill = Fill(f"T{self.executions_made:07d}", at, price, volume, cost, fee)
+        self._settle(order, fill)
         order.executed += volume
         order.cost += cost
         order.fee += fee
@@ -193,6 +194,19 @@ class OrderBook:
         if order.executed == order.volume:
             self._finish(order, "closed", at, "")
         self._note(order, fill)
+
+    def _settle(self, order: Order, fill: Fill) -> None:
+        """Book what a fill moves."""
+        if order.side == "buy":
+            self.quote_total -= fill.cost
+            self.base_total += fill.volume
+        else:
+            self.base_total -= fill.volume
+            self.quote_total += fill.cost
+        if self._fee_in_base:
+            self.base_total -= fill.fee
+        else:
+            self.quote_total -= fill.fee
 
     def _finish(self, order: Order, state: OrderReportState, at: float, reason: str) -> None:
         order.state, order.closed_at, order.reason, order.queue = state, at, reason, 0
@@ -237,39 +251,45 @@ class OrderBook:
 
     def _move(self, order: Order, price: Decimal, volume: Decimal, verb: Verb) -> Outcome:
         """Let ``order`` rest with these figures, last in its queue, if rules and funds allow."""
-        side, rules, last = order.side, self._instrument, self.market.price
-        scaled, left = price * self._scale, volume - order.executed
-        units, code = int(scaled), ""
+        side, left = order.side, volume - order.executed
         more = left if side == "sell" else price * left
         if order.queue:
-            more -= _held_by(order)
-        if volume % self._lot:
-            code = OFF_LOT
-        elif volume < rules.min_volume:
-            code = ORDER_MINIMUM
-        elif units <= 0 or units != scaled or units % self._tick_units:
-            code = TICK_SIZE
-        elif price * volume < rules.min_cost:
-            code = COST_MINIMUM
-        elif order.post_only and (units >= last if side == "buy" else units <= last):
-            code = POST_ONLY
-        elif more > max(self.free(side), ZERO):
-            code = FUNDS
-        if code:
-            return _refused(order.client_id, verb, code)
+            more -= held_by(order)
+        code = self._broken_rule(order, price, volume)
+        if code or more > max(self.free(side), ZERO):
+            return _refused(order.client_id, verb, code or FUNDS)
         self._queue += 1
-        order.units, order.queue = units, self._queue
+        order.units, order.queue = int(price * self._scale), self._queue
         order.price, order.volume = price.quantize(self._price_step), volume.quantize(self._lot)
         self._hold(side, more)
         self._push(order)
         return Outcome(order.client_id, verb, "accepted", order.exchange_id)
+
+    def _broken_rule(self, order: Order, price: Decimal, volume: Decimal) -> str:
+        """Why the pair's rules forbid these figures; funds are another matter."""
+        rules, scaled = self._instrument, price * self._scale
+        units = int(scaled)
+        if volume % self._lot:
+            return OFF_LOT
+        if volume < rules.min_volume:
+            return ORDER_MINIMUM
+        if units <= 0 or units != scaled or units % self._tick_units:
+            return TICK_SIZE
+        if price * volume < rules.min_cost:
+            return COST_MINIMUM
+        return POST_ONLY if order.post_only and self._crosses(order.side, units) else ""
+
+    def _crosses(self, side: Side, units: int) -> bool:
+        """Whether an order at this scaled price would take."""
+        bid, ask = self._touch()
+        return units >= ask if side == "buy" else units <= bid
 
     def _cancel(self, client_id: str, reason: str) -> Outcome:
         order = self._known.get(client_id)
         if order is None or order.state == "closed":
             return _refused(client_id, "cancel", UNKNOWN_ORDER)
         if order.state == "open":
-            self._hold(order.side, -_held_by(order))
+            self._hold(order.side, -held_by(order))
             self._finish(order, "cancelled", self.now, reason)
             self._note(order)
         return Outcome(client_id, "cancel", "accepted", order.exchange_id)
@@ -289,7 +309,8 @@ class OrderBook:
             heapify(heap)
 
 
-def _held_by(order: Order) -> Decimal:
+def held_by(order: Order) -> Decimal:
+    """What a resting order reserves: a sell base, a buy quote."""
     left = order.volume - order.executed
     return left if order.side == "sell" else order.price * left
 

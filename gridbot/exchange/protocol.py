@@ -65,7 +65,19 @@ def nothing_known() -> Sequence[LiveOrder]:
 
 
 class Exchange(Protocol):
-    """One pair on one account. Times are epoch seconds, cursors are opaque texts ("" = start)."""
+    """One pair on one account. Times are epoch seconds, cursors are opaque texts ("" = start).
+    ``foreign_orders``: open orders on the pair that are not ours, as last seen. ``rules_stale``:
+    rules and fees of the pair should be read again.
+    """
+
+    foreign_orders: int
+
+    @property
+    def rules_stale(self) -> bool: ...
+
+    def api_use(self, at: float) -> dict[str, float]:
+        """Points used of the rate counters, and their limits, by name."""
+        ...
 
     async def instrument(self) -> Instrument: ...
     async def fees(self) -> Fees: ...

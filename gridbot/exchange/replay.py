@@ -156,12 +156,12 @@ class _Recording:
         count = line.count(",") + 1
         if "\x00" in line:
             raise MarketDataError(f"{self.path}: is binary, not text; a CSV file is wanted")
-        if count not in (len(CANDLE_FIELDS), len(TRADE_FIELDS)):
+        self.fields = {len(one): one for one in (CANDLE_FIELDS, TRADE_FIELDS)}.get(count, ())
+        if not self.fields:
             raise MarketDataError(
                 f"{self.path}: line 1: has {count} columns; a candle line has 7 "
                 f"({','.join(CANDLE_FIELDS)}), a trade line 3 ({','.join(TRADE_FIELDS)})"
             )
-        self.fields = CANDLE_FIELDS if count == len(CANDLE_FIELDS) else TRADE_FIELDS
         self.prices = [array("q") for _ in range(4 if self.is_candles else 1)]
 
     def _convert(self, lines: list[str]) -> None:
@@ -222,9 +222,8 @@ class _Recording:
     def _culprit(self, lines: list[str]) -> MarketDataError:
         previous = self.starts[-1] if self.starts else -math.inf
         for number, line in enumerate(lines, self.lines + 1):
-            cells = line.rstrip("\n").split(",")
             try:
-                previous = _time_of(self.fields, cells, previous)
+                previous = _time_of(self.fields, line.rstrip("\n").split(","), previous)
             except ValueError as error:
                 fault = str(error)
                 if number == 1 and fault.startswith("unix_time: "):

@@ -45,6 +45,7 @@ FIGURES: dict[str, Callable[[Any], Any]] = {
 class SimulatedExchange(OrderBook):
     """One pair on one simulated account; every method returns at once."""
 
+    foreign_orders, rules_stale = 0, False
     _rows: tuple[OwnLedgerRow, ...] = ()
 
     def advance(self, down: int, up: int, until: float) -> None:
@@ -88,6 +89,10 @@ class SimulatedExchange(OrderBook):
     async def cancel(self, client_ids: list[str]) -> list[Outcome]:
         """Cancel resting orders; accepted too for one that is cancelled already."""
         return [self._cancel(client_id, "User requested") for client_id in client_ids]
+
+    def api_use(self, at: float) -> dict[str, float]:
+        """A simulated exchange does not count calls."""
+        return {}
 
     async def instrument(self) -> Instrument:
         return self._instrument

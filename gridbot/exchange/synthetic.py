@@ -104,7 +104,6 @@ class SyntheticMarket(Market):
         return self._generate(self._number + 1, self._last_fine)
 
     def state(self) -> dict[str, Any]:
-        """Where the market stands: the block by its number and first price."""
         return super().state() | {"block": self._number, "first_fine": self._first_fine}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.")
 
 
 def length(line: Line) -> int:
-    """Cells a line takes; everything we draw is one cell wide."""
+    """Cells a line takes; everything drawn is one cell wide."""
     return sum(len(text) for text, _ in line)
 
 
@@ -30,20 +30,18 @@ def fit(line: Line, width: int) -> Line:
     """The line cut or padded to exactly ``width`` cells."""
     fitted: Line = []
     room = max(width, 0)
-    for text, style in line:
+    for text, style in [*line, (" " * room, "")]:
         shown = clean(text)[:room]
         room -= len(shown)
-        if shown:
-            fitted.append((shown, style))
-    return [*fitted, (" " * room, "")] if room else fitted
+        fitted += [(shown, style)] if shown else []
+    return fitted
 
 
 def whole(line: Line, width: int) -> Line:
     """The line without the last runs that would be cut: half a number is a wrong number."""
-    kept = list(line)
-    while len(kept) > 1 and length(kept) > width:
-        kept.pop()
-    return kept
+    while len(line) > 1 and length(line) > width:
+        line = line[:-1]
+    return line
 
 
 def clean(text: str) -> str:
@@ -69,8 +67,7 @@ def spread(left: Sequence[Piece], right: Sequence[Piece], width: int) -> Line:
 
 def window(first: int, chosen: int, room: int, count: int) -> int:
     """Index of the first row to show: moved from ``first`` only as far as ``chosen`` asks."""
-    first = min(first, chosen)
-    first = max(first, chosen - room + 1)
+    first = max(min(first, chosen), chosen - room + 1)
     return max(0, min(first, count - room))
 
 
@@ -88,7 +85,6 @@ def tone(value: Decimal) -> str:
 
 
 def amount(value: Decimal, width: int = 8) -> Run:
-    """``money`` in its tone."""
     return money(value, width), tone(value)
 
 
@@ -99,12 +95,12 @@ def dim(line: Line) -> Line:
 
 def span(seconds: float) -> str:
     """A duration in at most five characters: 9s, 12m, 1h05, 3d04."""
-    whole = max(int(seconds), 0)
-    if whole < 3600:
-        return f"{whole}s" if whole < 60 else f"{whole // 60}m"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02}" if whole < 864e4 else f"{whole // 86400}d"
+    minutes, rest = divmod(max(int(seconds), 0), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    days, hours_left = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours_left:02}" if days < 100 else f"{days}d"
+    return f"{hours}h{minutes_left:02}" if hours else f"{minutes}m" if minutes else f"{rest}s"
 
 
 def clock(at: float, short: bool = False) -> str:

@@ -23,26 +23,24 @@ def badge(mode: str) -> Piece:
 
 def header(view: View, width: int) -> list[Line]:
     """Two rows: what is traded and how it goes; drift, capacity, slots."""
-    status = view.live
-    if status is None:
-        mode = badge(view.settings.run.mode)
-        waited = (1, view.waited + " ", "dim")
-        return [spread([(0, " gridbot  ", "title"), mode], [waited], width), []]
-    return [_first_row(view, status, width), _second_row(view, status, width)]
+    if view.live is not None:
+        return [_first_row(view, view.live, width), _second_row(view.live, width)]
+    left = [(0, " gridbot  ", "title"), badge(view.settings.run.mode)]
+    return [spread(left, [(1, f"{view.waited} ", "dim")], width), []]
 
 
 def _first_row(view: View, status: Status, width: int) -> Line:
     lamp, style = LAMPS[view.state]
     arrow, arrow_style = ARROWS[view.direction]
-    mid, decimals = status.price.mid, max(status.pair.price_decimals, 0)
-    price = "-" if mid is None else f"{mid:.{decimals}f}"
-    old = status.price.stale or view.price_age_seconds > OLD_PRICE_SECONDS
+    mid, age = status.price.mid, view.price_age_seconds
+    price = "-" if mid is None else f"{mid:.{max(status.pair.price_decimals, 0)}f}"
+    age_style = "warn" if status.price.stale or age > OLD_PRICE_SECONDS else "dim"
     net = status.profit.realised + status.profit.write_offs
     left = [
         (8, " gridbot ", "title"), (1, f" {status.pair.name} ", "title"),
         (1, f" {price} ", "text"), (5, f"{arrow} ", arrow_style),
-        (4, f" age {span(view.price_age_seconds)} ", "warn" if old else "dim"),
-        (0, f" {lamp} {view.state.upper()} ", style), badge(status.mode),
+        (4, f" age {span(age)} ", age_style), (0, f" {lamp} {view.state.upper()} ", style),
+        badge(status.mode),
     ]  # fmt: skip
     right = [
         (2, f" P&L {money(net, 10)} ", tone(net)),
@@ -53,54 +51,56 @@ def _first_row(view: View, status: Status, width: int) -> Line:
     return spread(left, right, width)
 
 
-def _second_row(view: View, status: Status, width: int) -> Line:
-    bank = status.capacity
+def _second_row(status: Status, width: int) -> Line:
+    bank, band_style = status.capacity, BAND_STYLES[status.capacity.band]
     sticky = sum(slot.kind == "sticky" for slot in status.slots)
-    cycle = len(status.slots) - sticky
     share = bank.used / bank.cap if bank.cap else 0.0
-    drift, drift_style = "● 0", "good"
-    for asset, balance in status.balances.items():
-        if balance.drift:
-            small = abs(balance.drift) * 100 < abs(balance.ledger)
-            lamp, drift_style = ("▲", "warn") if small else ("■", "bad")
-            drift = f"{lamp} {balance.drift:+} {asset}"
-            break
     filled = round(max(0.0, min(share, 1.0)) * GAUGE_CELLS)
-    left = [(2, f" S {sticky}", "accent"), (2, " + ", "dim"), (2, f"C {cycle}", "cycle")]
+    left = [
+        (2, f" S {sticky}", "accent"), (2, " + ", "dim"),
+        (2, f"C {len(status.slots) - sticky}", "cycle"),
+    ]  # fmt: skip
     right = [
-        (3, f" drift {drift} ", drift_style),
+        _drift(status),
         (1, f" cap {bank.used}/{bank.cap} {share:4.0%} ", "text"),
-        (4, "▓" * filled + "░" * (GAUGE_CELLS - filled), BAND_STYLES[bank.band]),
-        (1, f" {bank.band.upper()} ", BAND_STYLES[bank.band]),
+        (4, "▓" * filled + "░" * (GAUGE_CELLS - filled), band_style),
+        (1, f" {bank.band.upper()} ", band_style),
         (5, f" speed x{status.engine.speed:g} " if status.mode == "sim" else "", "dim"),
     ]
     return spread(left, right, width)
 
 
+def _drift(status: Status) -> Piece:
+    for asset, balance in status.balances.items():
+        if balance.drift:
+            small = abs(balance.drift) * 100 < abs(balance.ledger)
+            lamp, style = ("▲", "warn") if small else ("■", "bad")
+            return (3, f" drift {lamp} {balance.drift:+} {asset} ", style)
+    return (3, " drift ● 0 ", "good")
+
+
 def capacity(view: View, width: int) -> Line:
-    """The work bank in one row."""
     if view.live is None:
         return []
     bank = view.live.capacity
     pieces = [
-        (0, f" work bank {bank.used} of {bank.cap}", "text"),
-        (4, f" (limit {bank.limit})", "dim"),
+        (0, f" work bank {bank.used} of {bank.cap}", "text"), (4, f" (limit {bank.limit})", "dim"),
         (1, f"  headroom {bank.headroom}", "text"),
         (2, f"  room for {bank.room_sticky} sticky or {bank.room_cycle} cycle", "dim"),
         (3, f"  reserved S {bank.reserved_sticky} + C {bank.reserved_cycle}", "dim"),
-    ]
+    ]  # fmt: skip
     return spread(pieces, [], width)
 
 
 def alarm(view: View, width: int) -> Line:
     """The worst alarm, or that all is calm, and the latest event."""
     lamp, style, text = _worst(view)
-    event = view.last_event
-    ticker = "" if event is None else f"{clock(event.at, short=True)} {event.text}"
-    room = width - len(text) - 6
-    severity = "dim" if event is None or event.severity == "info" else event.severity
-    right = [(1, f" {cell(ticker, min(len(ticker), room))} ", severity)] if room > 12 else []
-    return spread([(0, f" {lamp} {text} ", style)], right if ticker else [], width)
+    event, room, right = view.last_event, width - len(text) - 6, []
+    if event is not None and room > 12:
+        ticker = f"{clock(event.at, short=True)} {event.text}"
+        severity = "dim" if event.severity == "info" else event.severity
+        right = [(1, f" {cell(ticker, min(len(ticker), room))} ", severity)]
+    return spread([(0, f" {lamp} {text} ", style)], right, width)
 
 
 def _worst(view: View) -> tuple[str, str, str]:
@@ -126,9 +126,9 @@ def footer(view: View, mode: str, note: str, width: int) -> Line:
     head = [(0, f" {mode} ", "title"), (0, "│", "dim")]
     right = [(1, f" {note} ", "warn")] if note else []
     if mode != "NORMAL":
-        held = view.now - (view.held_at or view.now)
-        texts = {"COMMAND": "Tab completes  Up history  Enter runs  Esc leaves"}
-        hint = texts.get(mode, f"body held {span(held)}, header live")
+        hint = f"body held {span(view.now - (view.held_at or view.now))}, header live"
+        if mode == "COMMAND":
+            hint = "Tab completes  Up history  Enter runs  Esc leaves"
         return spread([*head, (2, f" {hint}", "dim")], right, width)
     for i, row in enumerate(row for row in table() if row.hint and view.acts(row.when)):
         rank = 1 if row.hint in ("command", "help") else 3 + i
@@ -143,9 +143,7 @@ def summary(view: View, width: int) -> list[Line]:
     rows = [*header(view, width), alarm(view, width)]
     if view.live is not None:
         profit, (lamp, style) = view.live.profit, LAMPS[view.state]
-        rows += [
-            [(f" {lamp} {view.state} ", style), badge(view.live.mode)[1:]],
-            [(" P&L ", "dim"), amount(profit.realised + profit.write_offs)],
-            [(" open ", "dim"), amount(profit.unrealised)],
-        ]
+        rows.append([(f" {lamp} {view.state} ", style), badge(view.live.mode)[1:]])
+        rows.append([(" P&L ", "dim"), amount(profit.realised + profit.write_offs)])
+        rows.append([(" open ", "dim"), amount(profit.unrealised)])
     return [*rows, [(" the table needs 60x18", "dim")]]

@@ -12,16 +12,10 @@ class CommandLine:
     """Text with a cursor. ``error`` is what was wrong with the text as it stands."""
 
     def __init__(self) -> None:
-        self.text = ""
-        self.cursor = 0
-        self.error = ""
-        self.choice = -1  # the completion Tab stands at, -1 for none
         self.history: list[str] = []
-        self._typed = ""
-        self._back = 0
+        self.open()
 
     def open(self, text: str = "", error: str = "") -> None:
-        """Begin with ``text``."""
         self._set(text)
         self.error = error
 
@@ -31,11 +25,9 @@ class CommandLine:
 
     @property
     def completions(self) -> list[Completion]:
-        """How what was typed could go on."""
         return complete(self._typed)
 
     def key(self, name: str) -> None:
-        """Edit by one key."""
         at, end = self.cursor, len(self.text)
         edits: dict[str, Callable[[], None]] = {
             "Left": lambda: self._move(at - 1), "Right": lambda: self._move(at + 1),
@@ -60,8 +52,9 @@ class CommandLine:
         self._set(self.text[: self.cursor] + line, self.text[self.cursor :])
 
     def _set(self, left: str, right: str = "") -> None:
-        self.text, self.cursor = left + right, len(left)
-        self._typed, self._back, self.choice, self.error = self.text, 0, -1, ""
+        self.text, self.cursor, self.error = left + right, len(left), ""
+        self._typed, self._back = self.text, 0
+        self.choice = -1  # the completion Tab stands at, -1 for none
 
     def _move(self, cursor: int) -> None:
         self.cursor = max(0, min(cursor, len(self.text)))
@@ -70,8 +63,7 @@ class CommandLine:
         self._set(self.text[: max(start, 0)], self.text[end:])
 
     def _complete(self, step: int) -> None:
-        found = self.completions
-        if found:
+        if found := self.completions:
             start = self.choice if self.choice >= 0 or step > 0 else 0
             self.choice = (start + step) % len(found)
             self._show(found[self.choice].text)
@@ -80,7 +72,7 @@ class CommandLine:
         """Older or newer commands that begin with what was typed."""
         past = [one for one in reversed(self.history) if one.startswith(self._typed)]
         self._back = max(0, min(self._back + step, len(past)))
-        self._show(past[self._back - 1] if self._back else self._typed)
+        self._show([self._typed, *past][self._back])
 
     def _show(self, text: str) -> None:
         self.text, self.cursor = text, len(text)

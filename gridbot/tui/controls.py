@@ -34,32 +34,26 @@ class Controls:
     """The operator's side of the screen. ``now`` gives epoch seconds."""
 
     def __init__(self, client: EngineClient, settings: Settings, now: Callable[[], float]) -> None:
-        self.client = client
-        self.now = now
+        self.client, self.now = client, now
         self.view = View(settings, now())
         self.sender = Sender(client, self.note, self._answered)
-        self.chords = Chords(key_map())
-        self.line = CommandLine()
-        self.toasts = Toasts()
+        self.chords, self.line, self.toasts = Chords(key_map()), CommandLine(), Toasts()
         self.messages: deque[str] = deque(maxlen=MESSAGES_MAX)
         self.question: Question | None = None
         self.reader: Reader | None = None
-        self.commanding = False
-        self.leaving = False
+        self.commanding = self.leaving = False
         self.redrawing = False  # the deck paints every cell again, and takes it back
         self.pane: bool | None = None  # None: as the width suggests
-        self.pane_shown = False  # these two are told by the deck
-        self.page_rows = 10
+        self.pane_shown, self.page_rows = False, 10  # told by the deck
         self._ledger_of: tuple[int, int] | None = None
         self._refreshed_at = 0.0
-        self._acted: tuple[str, float] = ("", 0.0)
+        self._acted = "", 0.0
         self._before_digits: int | None = None
         self._presses = 0
-        self._typed: tuple[str, int] = ("", 0)  # a command under way, and the presses till then
+        self._typed = "", 0  # a command under way, and the presses till then
 
     @property
     def mode(self) -> str:
-        """The mode word."""
         if self.question is not None:
             return "CONFIRM"
         if self.reader is not None:
@@ -81,7 +75,6 @@ class Controls:
         self.messages.append(f"{clock(at)}  {text}")
 
     def tick(self) -> None:
-        """Look at the engine and the clock."""
         now, view = self.now(), self.view
         self.note(view.take(self.client.status(), now), "warn")
         if self.question is not None and view.live is not None and self.question.outdated(view):
@@ -90,9 +83,8 @@ class Controls:
         for event in self.client.events(view.last_event.id if view.last_event else 0):
             view.last_event = event
             self._keep(event.at, event.text)
-        self.sender.check(now)
-        self.toasts.expire(now)
-        self.chords.expire(now)
+        for part in (self.sender.check, self.toasts.expire, self.chords.expire):
+            part(now)
         self.settle()
 
     def settle(self) -> None:
@@ -105,20 +97,16 @@ class Controls:
             self._ledger_of = (slot.id, body.seq)
 
     def press(self, key: str) -> None:
-        """Give a key to the mode that is on."""
         self._presses += 1
         self.view.now = self.now()
         if self.question is not None:
             self._answer(self.question, key)
         elif self.reader is not None:
-            if not self.reader.key(key, self.page_rows):
-                self.reader = None
+            self.reader = self.reader if self.reader.key(key, self.page_rows) else None
         elif self.commanding:
             self._edit(key)
-        else:
-            press = self.chords.feed(key, self.now())
-            if press is not None:
-                self._pressed(press)
+        elif (press := self.chords.feed(key, self.now())) is not None:
+            self._pressed(press)
         self.settle()
 
     def paste(self, text: str) -> None:
@@ -130,8 +118,7 @@ class Controls:
         yes = question.key(key, self.now())
         if yes is None:
             return
-        self.question = None
-        self._typed = (self._typed[0], self._presses)
+        self.question, self._typed = None, (self._typed[0], self._presses)
         if yes:
             self.sender.send(question.row, question.args, self.now())
 
@@ -145,19 +132,18 @@ class Controls:
         if row is None:
             self.note(NO_SLOTS_HINT, "warn")
             return
+        count = {"count": press.number} if row.counts and press.number else {}
         if press.number is not None and row.counts:
             view.select(self._before_digits or 0)
         (last, at), self._acted = self._acted, (row.id, self.now())
         if row.engine and last == row.id and 0 <= self.now() - at < REPEAT_SECONDS:
             return
         try:
-            count = {"count": press.number} if row.counts and press.number else {}
             self._start(row, {**default_args(row, view.scene), **count})
         except CommandError as error:
             self.note(str(error), "bad")
 
     def _start(self, row: Action, args: dict[str, Any]) -> None:
-        """Ask first if it must be asked, else do it."""
         if row.local:
             getattr(self, f"_do_{row.local}")(**args)
             return
@@ -179,14 +165,13 @@ class Controls:
     def _submit(self, text: str) -> None:
         self.line.remember(text)
         try:
-            command = parse(text, self.view.scene)
+            row, args = parse(text, self.view.scene)
         except CommandError as error:
             self.line.error = str(error)
             self._keep(self.now(), f":{text}  {error}")
             return
-        self.commanding = False
-        self._typed = (text, self._presses)
-        self._start(command.action, command.args)
+        self.commanding, self._typed = False, (text, self._presses)
+        self._start(row, args)
 
     def _answered(self, row: Action, args: dict[str, Any], ack: Ack) -> None:
         """The engine's answer: a question, or a refusal that brings the command back.
@@ -204,7 +189,7 @@ class Controls:
         self.view.move(by * count)
 
     def _do_page(self, halves: int, count: int = 1) -> None:
-        self.view.move(halves * count * max(self.page_rows // 2, 1))
+        self._do_move(max(self.page_rows // 2, 1), halves * count)
 
     def _do_last(self, count: int | None = None) -> None:
         if count is None:
@@ -219,7 +204,6 @@ class Controls:
         self.pane = not self.pane_shown
 
     def _do_command(self) -> None:
-        self.chords.drop()
         self.commanding = True
         self.line.open()
 
@@ -237,10 +221,10 @@ class Controls:
         ago = self.now() - self._refreshed_at
         if 0 <= ago < REFRESH_GUARD_SECONDS:
             self.note(f"E18: refreshed {ago:.0f}s ago", "info")
-            return
-        self._refreshed_at = self.now()
-        self.tick()
-        self.note("refreshed", "good")
+        else:
+            self._refreshed_at = self.now()
+            self.tick()
+            self.note("refreshed", "good")
 
     def _do_back(self) -> None:
         if self.pane:

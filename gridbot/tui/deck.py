@@ -40,11 +40,10 @@ class Deck(App[None], inherit_bindings=False):
     ) -> None:
         super().__init__(ansi_color=True)
         self.controls = Controls(client, settings, now)
-        self._overlays: dict[str, Overlay] = {}
         self._palette = Palette(settings.tui.theme, settings.tui.glyphs == "ascii")
+        self._overlays = [Overlay(self._palette, one) for one in ("choices", "toasts", "dialog")]
 
     def compose(self) -> ComposeResult:
-        """Header, body, the rows at the foot; what floats over them."""
         view, controls = self.controls.view, self.controls
         lines = partial(Lines, self._palette)
         yield lines("header", lambda w, h: chrome.header(view, w))
@@ -55,21 +54,16 @@ class Deck(App[None], inherit_bindings=False):
         yield lines("capacity", lambda w, h: [chrome.capacity(view, w)])
         yield lines("alarm", lambda w, h: [chrome.alarm(view, w)])
         yield lines("command", lambda w, h: [self._command_row(w)])
-        yield lines(
-            "footer", lambda w, h: [chrome.footer(view, controls.mode, controls.footnote, w)]
-        )
-        for name in ("choices", "toasts", "dialog"):
-            self._overlays[name] = Overlay(self._palette, name)
-            yield self._overlays[name]
+        foot = partial(chrome.footer, view)
+        yield lines("footer", lambda w, h: [foot(controls.mode, controls.footnote, w)])
+        yield from self._overlays
 
     def on_mount(self) -> None:
-        """Draw the first frame from what is there, then start the clocks."""
-        self.tick()
+        self.tick()  # the first frame, before the clocks start
         self.set_interval(POLL_SECONDS, self.tick)
         self._answers = self.set_interval(ANSWER_POLL_SECONDS, self._look_for_answers, pause=True)
 
     def on_resize(self) -> None:
-        """A new size may want another layout."""
         self.draw()
 
     async def on_event(self, event: events.Event) -> None:
@@ -94,21 +88,20 @@ class Deck(App[None], inherit_bindings=False):
             self._answers.pause()
 
     def tick(self) -> None:
-        """Look at the engine; draw what changed."""
         self.controls.tick()
         self.draw()
 
     def draw(self) -> None:
         """Bring every widget up to date; only rows that differ are painted."""
-        if self._exit or not self._overlays:
+        if self._exit or not self._overlays[-1].is_attached:
             return
         (width, height), controls = self.size, self.controls
         wide = width >= WIDE_CELLS
         controls.pane_shown = wide if controls.pane is None else controls.pane
         controls.page_rows = max(height - 9, 2)
-        self.screen.set_class(width < TINY_CELLS or height < TINY_ROWS, "tiny")
-        self.screen.set_class(not wide, "narrow")
-        self.screen.set_class(controls.pane_shown, "pane")
+        tiny = width < TINY_CELLS or height < TINY_ROWS
+        for name, on in (("tiny", tiny), ("narrow", not wide), ("pane", controls.pane_shown)):
+            self.screen.set_class(on, name)
         for widget in self.screen.query(Lines):
             if widget.display and not isinstance(widget, Overlay):
                 widget.draw()
@@ -118,41 +111,32 @@ class Deck(App[None], inherit_bindings=False):
             self.screen.refresh(layout=True)
 
     def _place_overlays(self, width: int, height: int) -> None:
-        controls = self.controls
+        controls, (over_bar, over_foot, middle) = self.controls, self._overlays
         choices = self._choice_rows(width) if controls.commanding else []
-        self._place("choices", choices, 0, height - 2 - len(choices))
-        toasts = controls.toasts.draw(width)
+        over_bar.place(choices, 0, height - 2 - len(choices))
+        rows = controls.toasts.draw(width)
         foot = height - 4 - max(len(choices) - 2, 0)
-        self._place(
-            "toasts", toasts, width - length(toasts[0]) if toasts else 0, foot - len(toasts)
-        )
-        rows: list[Line] = []
+        over_foot.place(rows, width - length(rows[0]) if rows else 0, foot - len(rows))
+        rows = []
         if controls.question is not None:
             rows = controls.question.draw(min(DIALOG_CELLS, width))
         elif controls.reader is not None:
             rows = controls.reader.draw(min(WIDE_CELLS, width), height - 3)
         size = length(rows[0]) if rows else 0
-        self._place("dialog", rows, (width - size) // 2, (height - len(rows)) // 2)
-
-    def _place(self, name: str, rows: list[Line], x: int, y: int) -> None:
-        self._overlays[name].place(rows, x, max(y, 0))
+        middle.place(rows, (width - size) // 2, (height - len(rows)) // 2)
 
     def _command_row(self, width: int) -> Line:
+        line, at = self.controls.line, self.controls.line.cursor
         if not self.controls.commanding:
             return [("─" * width, "dim")]
-        line = self.controls.line
-        first = max(0, line.cursor - width + 4)
-        text = line.text + " "
-        return [
-            (":", "accent"), (text[first : line.cursor], "title"),
-            (text[line.cursor], "title cursor"), (text[line.cursor + 1 :], "title"),
-        ]  # fmt: skip
+        shown, rest = line.text[max(0, at - width + 4) : at], f"{line.text} "[at:]
+        cursor = (rest[0], "title cursor")
+        return [(":", "accent"), (shown, "title"), cursor, (rest[1:], "title")]
 
     def _choice_rows(self, width: int) -> list[Line]:
         live, line = self.controls.view.live, self.controls.line
         rows: list[Line] = []
-        for i, one in enumerate(line.completions):
-            row = one.action
+        for i, (_, row) in enumerate(line.completions):
             now = f"  now {getattr(live.settings, row.now)}" if row.now and live else ""
             marked = (f"{'»' if i == line.choice else ' '}{cell(row.usage, 30)} ", "accent bar")
             rows.append([marked, (f"{row.label}{now}".ljust(width), "text bar")])

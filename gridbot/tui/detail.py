@@ -30,26 +30,27 @@ def _rows(view: View, width: int, two_stacks: bool) -> list[Line]:
         return [[(" no slot selected", "dim")]]
     orders = [_order(view, one, f"{one.trade} {one.local_id}") for one in slot.orders]
     recoveries = [_order(view, one, f"{slot.id}.{one.local_id}") for one in slot.recoveries]
+    entries = [_entry(one) for one in reversed(view.ledger)]
     left = [
         *_title(view, slot), *_section("WAITING", _waiting(slot)),
-        *_section(f"ORDERS  {len(orders)}", orders, always=True),
+        *(_section(f"ORDERS  {len(orders)}", orders) or [[], [(" ORDERS  0", "title")]]),
         *_section(f"RECOVERIES  {len(recoveries)}", recoveries),
     ]  # fmt: skip
     right = [
         *_section("ACCOUNT", _account(slot)), *_section("RECENT CYCLES", _cycles(view, slot)),
-        *_section(f"LEDGER, LAST {len(view.ledger)}", [_entry(one) for one in view.ledger[::-1]]),
+        *_section(f"LEDGER, LAST {len(entries)}", entries),
     ]  # fmt: skip
     rows = [*left, *right]
     if two_stacks:
-        cells, empty = min(width - RIGHT_CELLS, LEFT_CELLS), Line()
-        pairs = zip_longest(left, right, fillvalue=empty)
+        cells = min(width - RIGHT_CELLS, LEFT_CELLS)
+        pairs = zip_longest(left, right, fillvalue=Line())
         rows = [[*fit(whole(one, cells), cells), *other] for one, other in pairs]
     rows = [whole(row, width) for row in rows]
     return [dim(row) for row in rows] if view.dimmed else rows
 
 
-def _section(title: str, rows: list[Line], always: bool = False) -> list[Line]:
-    return [[], [(f" {title}", "title")], *rows] if rows or always else []
+def _section(title: str, rows: list[Line]) -> list[Line]:
+    return [[], [(f" {title}", "title")], *rows] if rows else []
 
 
 def _title(view: View, slot: SlotStatus) -> list[Line]:
@@ -67,17 +68,16 @@ def _title(view: View, slot: SlotStatus) -> list[Line]:
 
 def _waiting(slot: SlotStatus) -> list[Line]:
     lamp, style, text = condition(slot)
-    stopped: list[Line] = [[(f"  {lamp} {text}", style)]]
-    rows: list[Line] = [[(f"  ◆ {waiting_text(one)}", "warn")] for one in slot.waiting]
-    return [*stopped, *rows] if slot.quarantined or slot.paused else rows
+    stopped = [(f"  {lamp} {text}", style)] if slot.quarantined or slot.paused else []
+    return [[one] for one in stopped + [(f"  ◆ {waiting_text(w)}", "warn") for w in slot.waiting]]
 
 
 def _order(view: View, order: OrderStatus, name: str) -> Line:
-    mid = None if view.body is None else view.body.price.mid
+    assert view.body is not None, "an order is one of the picture"
+    mid, decimals = view.body.price.mid, max(view.body.pair.price_decimals, 0)
     distance = f"{(order.price - mid) / mid * 100:+.2f}%" if mid else "-"
     part = f" {plain(order.executed)} filled" if order.executed else ""
     state = {"open": "", "pending": " …"}.get(order.state, f" {order.state}")
-    decimals = 0 if view.body is None else max(view.body.pair.price_decimals, 0)
     return [
         (f"  {cell(name, 6)}", "dim"), (f"{order.side:<5}", order.side),
         (f"{order.role[:5]:<6}", "text"), (f"{order.price:>9.{decimals}f}", "title"),

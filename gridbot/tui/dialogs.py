@@ -20,7 +20,13 @@ BIG_CHANGE_PCT = 50
 MANY_SLOTS = 3
 TOASTS_MAX = 3
 TOAST_SECONDS = {"info": 4.0, "good": 4.0, "warn": 6.0, "bad": 8.0}
+LAMPS = {"info": "·", "good": "✓", "warn": "▲", "bad": "■"}
 DIALOG_CELLS = 64
+SIGNS = (
+    ("  ● ok  ◆ waits  ▲ warning  ■ critical  ○ idle  ✓ calm  » selected", "text"),
+    ("  S sticky  C cycle  S0 both entries  S1a S1b one exit  S2 both exits", "text"),
+    ("  times of day are UTC; on a simulated market they are its own", "dim"),
+)
 PLACES = {"sim": "SIM market", "paper": "PAPER account", "live": "LIVE account"}
 
 
@@ -33,19 +39,18 @@ class Question:
         self.row, self.args = row, args
         self.text = row.ask.format_map(_words(args, status))
         self.lines = [*lines, f"{PLACES[status.mode]}, {status.pair.name}"]
-        self.level = "high" if row.confirm == "none" else row.confirm
-        self.word = status.pair.name if self.level == "typed" else ""
-        self.typed = ""
-        self.error = ""
+        self.word = status.pair.name if row.confirm == "typed" else ""
+        self.yes, self.no = ("y", "n") if row.confirm == "low" else ("Enter", "Esc")
+        self.typed = self.error = ""
         self.opened_at = view.now
 
     def key(self, name: str, now: float) -> bool | None:
         """True: do it; False: leave it; None: not answered yet."""
         if 0 <= now - self.opened_at < DEAF_SECONDS:
             return None
-        if name == "Esc" or (name == "n" and self.level == "low"):
+        if name in ("Esc", self.no):
             return False
-        if name == "Enter" or (name == "y" and self.level == "low"):
+        if name in ("Enter", self.yes):
             if self.typed == self.word:
                 return True
             self.error = f"E10: type {self.word} to go on"
@@ -62,28 +67,25 @@ class Question:
         status = view.live
         assert status is not None
         halted = status.engine.state == "halted" and self.row.id != "bot.resume"
-        slots = {slot.id for slot in status.slots}
-        return halted or not {self.args.get("slot")} <= {None, *slots}
+        return halted or self.args.get("slot") not in {None, *(slot.id for slot in status.slots)}
 
     def draw(self, width: int) -> list[Line]:
-        """The dialog's box."""
         rows: list[Line] = [[], *_wrap(self.text, width - 6, "title"), []]
         rows += [row for one in self.lines for row in _wrap(one, width - 6, "text")] + [[]]
         if self.word:
-            rows += [[("  type ", "dim"), (self.word, "title"), (": ", "dim"), (self.typed, "text"),
-                      ("▓", "accent")], [(f"  {self.error}", "bad")]]  # fmt: skip
-        yes, no = ("y", "n") if self.level == "low" else ("Enter", "Esc")
-        rows += [[(f"  {yes}  {self.row.yes}", "accent"), (f"     {no}  {self.row.no}", "text")]]
-        return box("CONFIRM", [*rows, []], width)
+            asked = [("  type ", "dim"), (self.word, "title"), (": ", "dim")]
+            rows += [[*asked, (self.typed, "text"), ("▓", "accent")], [(f"  {self.error}", "bad")]]
+        yes, no = f"  {self.yes}  {self.row.yes}", f"     {self.no}  {self.row.no}"
+        return box("CONFIRM", [*rows, [(yes, "accent"), (no, "text")], []], width)
 
 
 def question_for(
     row: Action, args: dict[str, Any], view: View, reason: str = ""
 ) -> Question | None:
     """The question an act must pass first, or None; the engine's own is about its ``reason``."""
-    status = view.live
     if reason:
         return Question(row, {**args, "force": True}, [reason, ""], view)
+    status = view.live
     if row.confirm == "none" or status is None or not _risky(row, args, status):
         return None
     words = _words(args, status)
@@ -123,14 +125,13 @@ def _wrap(text: str, width: int, style: str) -> list[Line]:
 
 
 def box(title: str, rows: Sequence[Line], width: int, style: str = "accent") -> list[Line]:
-    """Rows inside a drawn border."""
     inner = width - 2
     head = f"─ {title} "[:inner] if title else ""
+    side = ("│", style)
     return [
-        [("┌" + head + "─" * (inner - len(head)) + "┐", style)],
-        *([("│", style), *fit(row, inner), ("│", style)] for row in rows),
-        [("└" + "─" * inner + "┘", style)],
-    ]
+        [(f"┌{head:─<{max(inner, 0)}}┐", style)],
+        *([side, *fit(row, inner), side] for row in rows), [(f"└{'─' * inner}┘", style)],
+    ]  # fmt: skip
 
 
 class Toasts:
@@ -147,17 +148,13 @@ class Toasts:
         self.shown = [*kept, (text, severity, until, times)][-TOASTS_MAX:]
 
     def expire(self, now: float) -> None:
-        """Drop what was shown long enough."""
         self.shown = [one for one in self.shown if one[2] > now]
 
     def draw(self, width: int) -> list[Line]:
-        """One line each, as wide as the longest needs."""
-        lamps = {"info": "·", "good": "✓", "warn": "▲", "bad": "■"}
-        rows: list[Line] = [
-            [(f" {lamps[severity]} ", f"{severity} bar"),
-             (text + (f" x{times} " if times > 1 else " "), "text bar")]
-            for text, severity, _, times in self.shown
-        ]  # fmt: skip
+        rows: list[Line] = []
+        for text, severity, _, times in self.shown:
+            again = f" x{times} " if times > 1 else " "
+            rows.append([(f" {LAMPS[severity]} ", f"{severity} bar"), (text + again, "text bar")])
         size = min(max(map(length, rows), default=0), width - 4)
         return box("", [fit(row, size) for row in rows], size + 2, "dim") if rows else []
 
@@ -178,7 +175,6 @@ class Reader:
         return name not in ("Esc", "?", "q", "Enter")
 
     def draw(self, width: int, height: int) -> list[Line]:
-        """The box, at most ``height`` rows."""
         room = max(height - 2, 1)
         self.first = window(self.first, self.first, room, len(self.rows))
         shown = self.rows[self.first :][:room]
@@ -189,21 +185,12 @@ class Reader:
 def help_rows() -> list[Line]:
     """Keys, commands and signs, from the action table."""
     rows: list[Line] = []
-    titles = (("move", "MOVE"), ("bot", "BOT"), ("slots", "SLOTS"), ("app", "SCREEN"))
-    for group, title in titles:
-        rows += [[], [(f"  {title}", "title")]]
+    for group, title in (("move", "MOVE"), ("bot", "BOT"), ("slots", "SLOTS"), ("app", "SCREEN")):
+        rows += [[(f"  {title}", "title")]]
         for row in table():
             if row.group == group:
                 keys = " ".join(key.replace(" ", "") for key in row.keys)
-                usage = f":{row.usage}" if row.verbs else ""
-                rows += [
-                    [(f"  {keys:<12}", "accent"), (f"{usage:<28}", "text"), (row.label, "dim")]
-                ]
-    rows += [
-        [],
-        [("  SIGNS", "title")],
-        [("  ● ok  ◆ waits  ▲ warning  ■ critical  ○ idle  ✓ calm  » selected", "text")],
-        [("  S sticky  C cycle  S0 both entries  S1a S1b one exit  S2 both exits", "text")],
-        [("  times of day are UTC; on a simulated market they are its own", "dim")],
-    ]
-    return rows[1:]
+                usage = (f"{f':{row.usage}' if row.verbs else '':<28}", "text")
+                rows += [[(f"  {keys:<12}", "accent"), usage, (row.label, "dim")]]
+        rows += [[]]
+    return [*rows, [("  SIGNS", "title")], *([one] for one in SIGNS)]

@@ -37,41 +37,35 @@ class Press(NamedTuple):
 
 
 class Chords:
-    """The buffer between key presses and actions."""
+    _keys: tuple[str, ...] = ()
+    _digits = ""
+    _at = 0.0
 
     def __init__(self, table: Mapping[tuple[str, ...], tuple[Action, ...]]) -> None:
         self._table = table
-        self._keys: tuple[str, ...] = ()
-        self._digits = ""
-        self._at = 0.0
 
     def feed(self, key: str, now: float) -> Press | None:
         """Take one key at ``now`` seconds; None while more is needed or nothing is bound."""
         self.expire(now)
         self._at = now
         if not self._keys and key.isascii() and key.isdigit() and (self._digits or key != "0"):
-            fresh = not self._digits
-            self._digits = (self._digits + key)[-DIGITS_MAX:]
+            fresh, self._digits = not self._digits, (self._digits + key)[-DIGITS_MAX:]
             return Press((), int(self._digits), fresh)
-        keys = (*self._keys, key)
-        if keys in self._table:
-            press = Press(self._table[keys], int(self._digits) if self._digits else None)
-            self.drop()
-            return press
-        if any(one[: len(keys)] == keys for one in self._table):
+        keys, number = (*self._keys, key), int(self._digits) if self._digits else None
+        found = self._table.get(keys)
+        if not found and any(one[: len(keys)] == keys for one in self._table):
             self._keys = keys
             return None
-        was_chord = bool(self._keys)
         self.drop()
-        return self.feed(key, now) if was_chord else None
+        if found:
+            return Press(found, number)
+        return self.feed(key, now) if len(keys) > 1 else None
 
     def expire(self, now: float) -> None:
-        """Forget what waited too long."""
         if not 0 <= now - self._at <= CHORD_SECONDS:
             self.drop()
 
     def drop(self) -> None:
-        """Forget everything that waits."""
         self._keys, self._digits = (), ""
 
     @property

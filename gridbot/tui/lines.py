@@ -31,10 +31,8 @@ class Palette:
     def style(self, words: str) -> Style:
         """The style several words make together, on the theme's ground."""
         if words not in self._styles:
-            parts = ["text", *words.split()]
-            self._styles[words] = Style.combine(
-                Style.parse(self._words.get(one, "")) for one in parts
-            )
+            parts = (self._words.get(one, "") for one in ["text", *words.split()])
+            self._styles[words] = Style.combine(map(Style.parse, parts))
         return self._styles[words]
 
     def strip(self, line: Line, width: int) -> Strip:
@@ -51,24 +49,20 @@ class Lines(Widget):
 
     def __init__(self, palette: Palette, name: str, source: Source = lambda w, h: []) -> None:
         super().__init__(id=name)
-        self._source = source
-        self._palette = palette
+        self._source, self._palette = source, palette
         self._lines: list[Line] = []
         self._strips: list[Strip] = []
 
     def draw(self) -> None:
-        """Bring the picture up to date."""
         width, height = self.size
         if not width or not height or not self.is_attached:
             return
         lines = self._source(width, height)[:height]
         lines += [[]] * (height - len(lines))
-        if len(self._strips) != height or self._strips[0].cell_length != width:
-            self._strips = [self._palette.strip(line, width) for line in lines]
-            self._lines = lines
-            self.refresh()
-            return
-        dirty = [y for y, line in enumerate(lines) if line != self._lines[y]]
+        resized = len(self._strips) != height or self._strips[0].cell_length != width
+        if resized:
+            self._strips = [Strip.blank(width)] * height
+        dirty = [y for y, line in enumerate(lines) if resized or line != self._lines[y]]
         for y in dirty:
             self._strips[y] = self._palette.strip(lines[y], width)
         self._lines = lines
@@ -76,14 +70,11 @@ class Lines(Widget):
             self.refresh(*(Region(0, y, width, 1) for y in dirty))
 
     def on_resize(self) -> None:
-        """A new size needs new rows at once."""
         self.draw()
 
     def render_line(self, y: int) -> Strip:
-        """One row, made before."""
-        if y < len(self._strips):
-            return self._strips[y]
-        return self._palette.strip([], self.size.width)
+        known = y < len(self._strips)
+        return self._strips[y] if known else self._palette.strip([], self.size.width)
 
 
 class Overlay(Lines):
@@ -92,9 +83,8 @@ class Overlay(Lines):
     def place(self, lines: list[Line], x: int, y: int) -> None:
         """Show ``lines`` with the upper left corner at x, y; nothing hides it."""
         self.display = bool(lines)
-        if not lines:
-            return
-        self._source = lambda _width, _height: list(lines)
-        self.styles.width, self.styles.height = length(lines[0]), len(lines)
-        self.styles.offset = (x, y)
-        self.draw()
+        if lines:
+            self._source = lambda width, height: list(lines)
+            self.styles.width, self.styles.height = length(lines[0]), len(lines)
+            self.styles.offset = (x, max(y, 0))
+            self.draw()

@@ -15,18 +15,14 @@ KINDS = {"sticky": ("S", "accent"), "cycle": ("C", "cycle")}
 
 
 class Column(NamedTuple):
-    """``rank``: the highest go first when the table is narrow. ``total`` is drawn under it."""
+    """``rank``: the highest go first when the table is narrow. ``sum`` is drawn under it."""
 
     title: str
     width: int
     rank: int
     right: bool
     draw: Callable[[SlotStatus, View], Run]
-    total: Callable[[tuple[SlotStatus, ...]], Run] = lambda slots: ("", "")
-
-
-def _count(what: Callable[[SlotStatus], int]) -> Callable[[tuple[SlotStatus, ...]], Run]:
-    return lambda slots: (str(sum(map(what, slots))), "text")
+    sum: Callable[[tuple[SlotStatus, ...]], Run] = lambda slots: ("", "")
 
 
 COLUMNS = (
@@ -40,11 +36,11 @@ COLUMNS = (
     Column("UNREAL", 7, 5, True, lambda slot, view: amount(slot.unrealised, 7),
            lambda slots: amount(sum((one.unrealised for one in slots), ZERO), 7)),
     Column("CYC", 4, 6, True, lambda slot, view: (str(slot.round_trips), "text"),
-           _count(lambda slot: slot.round_trips)),
+           lambda slots: (str(sum(one.round_trips for one in slots)), "text")),
     Column("ORD", 3, 4, True, lambda slot, view: (str(len(slot.orders)), "text"),
-           _count(lambda slot: len(slot.orders))),
+           lambda slots: (str(sum(len(one.orders) for one in slots)), "text")),
     Column("REC", 3, 7, True, lambda slot, view: (str(len(slot.recoveries) or "·"), "text"),
-           _count(lambda slot: len(slot.recoveries))),
+           lambda slots: (str(sum(len(one.recoveries) for one in slots)), "text")),
     Column("LAST", 5, 8, True, lambda slot, view: (
         span(view.engine_now - slot.last_fill_at) if slot.last_fill_at else "-", "dim")),
 )  # fmt: skip
@@ -56,11 +52,11 @@ def slots_table(view: View, width: int, height: int) -> list[Line]:
     while len(columns) > 2 and 2 + sum(one.width + 1 for one in columns) + STATUS_CELLS_MIN > width:
         columns.remove(max(columns, key=lambda one: one.rank))
     titles = " ".join(cell(one.title, one.width, one.right) for one in columns)
-    rows: list[Line] = [fit([("  " + titles + " STATUS", "dim bar")], width)]
+    rows: list[Line] = [fit([(f"  {titles} STATUS", "dim bar")], width)]
     if view.body is None:
         return [*rows, [], [(f"  {view.waited}", "dim")]]
     if not view.slots:
-        return [*rows, [], [("  " + NO_SLOTS, "text")]]
+        return [*rows, [], [(f"  {NO_SLOTS}", "text")]]
     total = height >= TOTAL_ROWS_MIN
     room = max(height - 1 - 2 * total, 1)
     view.first = window(view.first, view.index, room, len(view.slots))
@@ -68,7 +64,7 @@ def slots_table(view: View, width: int, height: int) -> list[Line]:
     rows += [_slot_row(view, slot, columns, width, dimmed) for slot in shown]
     if total:
         rows += [[]] * (room + 1 - len(rows))
-        sums = _cells(columns, [one.total(view.slots) for one in columns])
+        sums = _cells(columns, [one.sum(view.slots) for one in columns])
         rows += [fit([("─" * width, "dim")], width), fit([("  ", ""), *sums], width)]
     return rows
 
@@ -83,10 +79,9 @@ def _cells(columns: list[Column], runs: list[Run]) -> Line:
 def _slot_row(
     view: View, slot: SlotStatus, columns: list[Column], width: int, dimmed: bool
 ) -> Line:
-    chosen = slot.id == view.selected
+    chosen, (lamp, style, text) = slot.id == view.selected, condition(slot)
     row = [("» " if chosen else "  ", "accent")]
     row += _cells(columns, [one.draw(slot, view) for one in columns])
-    lamp, style, text = condition(slot)
     text = cell(text, max(width - length(row) - 2, 0))
     row += [(f"{lamp} ", style), (text, "text" if style == "good" else style)]
     row = fit(dim(row) if dimmed else row, width)

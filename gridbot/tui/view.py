@@ -26,8 +26,8 @@ class View:
         self.body: Status | None = None
         self.held_at: float | None = None
         self.selected: int | None = None
-        self.first = 0
-        self.direction = 0
+        self.first = 0  # row of the table
+        self.direction = 0  # of the price: 1 up, -1 down
         self.last_event: Event | None = None
         self.ledger: list[LedgerEntry] = []
 
@@ -36,21 +36,21 @@ class View:
         self.now = now
         if status is None or status is self.live:
             return ""
-        old, new = None if self.live is None else self.live.price, status.price
-        if old is None or new.at != old.at:
+        old, new = status.price if self.live is None else self.live.price, status.price
+        if self.live is None or new.at != old.at:
             self.price_seen_at = now
-        if old is not None and old.mid is not None and new.mid is not None and old.mid != new.mid:
+        if old.mid is not None and new.mid is not None and old.mid != new.mid:
             self.direction = 1 if new.mid > old.mid else -1
         self.live, self.seen_at = status, now
         return "" if self.held_at is not None and self.body is not None else self._show(status)
 
     def hold(self, held: bool) -> str:
         """Keep the body as it is, or let it go on."""
-        if held:
-            self.held_at = self.now if self.held_at is None else self.held_at
-            return ""
-        self.held_at = None
-        return "" if self.live is None else self._show(self.live)
+        if not held:
+            self.held_at = None
+            return "" if self.live is None else self._show(self.live)
+        self.held_at = self.now if self.held_at is None else self.held_at
+        return ""
 
     def _show(self, status: Status) -> str:
         self.body = status
@@ -65,22 +65,18 @@ class View:
 
     @property
     def slots(self) -> tuple[SlotStatus, ...]:
-        """The slots in the body."""
         return () if self.body is None else self.body.slots
 
     @property
     def slot(self) -> SlotStatus | None:
-        """The selected slot."""
         return next((slot for slot in self.slots if slot.id == self.selected), None)
 
     @property
     def index(self) -> int:
-        """The selected slot's place in the table."""
         return next((i for i, slot in enumerate(self.slots) if slot.id == self.selected), 0)
 
     @property
     def scene(self) -> Scene:
-        """What a command may refer to."""
         live = () if self.live is None else self.live.slots
         return Scene(self.selected, {slot.id: slot.alias for slot in live})
 
@@ -105,14 +101,13 @@ class View:
         """The engine's run state, or "waiting" before the first picture and "gone" without news."""
         if self.live is None:
             return "waiting"
-        interval = self.settings.timing.poll_interval_seconds / max(self.live.engine.speed, 0.001)
-        limit = max(SILENT_SECONDS_MIN, interval * POLLS_MISSED_MAX)
-        halted = self.live.engine.state == "halted"
-        return "gone" if self.now - self.seen_at > limit and not halted else self.live.engine.state
+        engine = self.live.engine
+        interval = self.settings.timing.poll_interval_seconds / max(engine.speed, 0.001)
+        silent = self.now - self.seen_at > max(SILENT_SECONDS_MIN, interval * POLLS_MISSED_MAX)
+        return "gone" if silent and engine.state != "halted" else engine.state
 
     @property
     def waited(self) -> str:
-        """What stands where the first picture will be."""
         return f"waiting for the first snapshot, {span(self.now - self.began_at)}"
 
     @property
@@ -123,14 +118,12 @@ class View:
     def acts(self, when: str) -> bool:
         """Whether an action tied to a state makes sense now."""
         slot, stopped = self.slot, bool(self.live and self.live.engine.state != "running")
-        parked = slot is not None and bool(slot.paused or slot.quarantined)
-        return {
-            "": True, "running": not stopped, "stopped": stopped,
-            "slot_running": slot is not None and not parked, "slot_paused": parked,
-        }[when]  # fmt: skip
+        if when.startswith("slot_"):
+            parked = slot is not None and bool(slot.paused or slot.quarantined)
+            return slot is not None and parked == (when == "slot_paused")
+        return not when or stopped == (when == "stopped")
 
     def move(self, rows: int) -> None:
-        """Select ``rows`` further down."""
         if self.slots:
             index = max(0, min(self.index + rows, len(self.slots) - 1))
             self.selected = self.slots[index].id

@@ -70,14 +70,13 @@ class Activity:
             for position in self.open_of(slot, trade)[:1]:
                 key = slot, trade, position.cycle
                 self.books.write_off(3, 3.0, *key, "gb1", at_price, "deadline" * (detail % 2))
-                self.books.recovery_cancel(3, 3.0, *key, "gb1")
         elif kind == 8:
             for position in self.open_of(slot, trade)[:1]:
-                self.books.set_aside(slot, trade, position.cycle)
+                self.books.positions.set_aside(slot, trade, position.cycle)
                 self.cycles[slot, trade] = self.cycles.get((slot, trade), 1) + 1
         elif kind == 9:
             for position in self.open_of(slot, trade)[-1:]:
-                volume, unit_cost, fee = self.books.join_lot(slot, trade, position.cycle)
+                volume, unit_cost, fee = self.books.positions.join_lot(slot, trade, position.cycle)
                 assert (unit_cost is None) is (volume == 0)
                 assert fee >= 0
         else:
@@ -236,7 +235,7 @@ def test_an_exit_books_its_profit_net_of_both_fees(books: Books) -> None:
     assert not (rows[2].credit_quote or rows[2].debit_base or rows[2].fee_quote)
     assert books.totals == books.account(7)
     assert (books.totals.realised, books.totals.fees) == (D("0.418"), D("0.082"))
-    assert (books.flow_quote, books.flow_base) == (D("0.418"), 0)
+    assert (books.quote - books.paid_in_quote, books.base - books.paid_in_base) == (D("0.418"), 0)
 
 
 def test_a_recovery_fill_says_so(books: Books) -> None:
@@ -261,9 +260,9 @@ def test_a_write_off_moves_no_cash(books: Books) -> None:
 def test_rows_that_close_a_position_name_the_lots_that_joined_it(books: Books) -> None:
     for cycle in (1, 2):
         books.execution(9, 12.5, part(cycle=cycle, client_id=f"gbdust{cycle}"))
-        books.set_aside(7, "B", cycle)
+        books.positions.set_aside(7, "B", cycle)
     books.execution(9, 12.5, part())
-    books.join_lot(7, "B", 3)
+    books.positions.join_lot(7, "B", 3)
     sold = part(role="recovery", side="sell", client_id="gbout", last=False)
     books.execution(10, 13.0, sold)
     assert entries(books.take_lines())[-1].note == "recovery; with lots 1, 2"
@@ -274,11 +273,11 @@ def test_rows_that_close_a_position_name_the_lots_that_joined_it(books: Books) -
 def test_a_lot_of_lots_names_them_all_and_verifies(books: Books) -> None:
     for cycle in (1, 2, 3):
         books.execution(9, 12.5, part(cycle=cycle, client_id=f"gbdust{cycle}"))
-        books.join_lot(7, "B", cycle)
-        books.set_aside(7, "B", cycle)
-    assert books.join_lot(7, "B", 3) == (150, D("0.2"), D("0.12"))
+        books.positions.join_lot(7, "B", cycle)
+        books.positions.set_aside(7, "B", cycle)
+    assert books.positions.join_lot(7, "B", 3) == (150, D("0.2"), D("0.12"))
     books.execution(9, 12.5, part(cycle=4, client_id="gbnext"))
-    assert books.join_lot(7, "B", 4) == (50, D("0.2"), D("0.04"))  # 3 is no lot any more
+    assert books.positions.join_lot(7, "B", 4) == (50, D("0.2"), D("0.04"))  # 3 is no lot any more
     books.write_off(10, 13.0, 7, "B", 3, "gbout", D("0.2"), "shut")
     assert entries(books.lines)[-1].note == "shut; with lots 1, 2"
     assert verify_lines(books.lines, books.head).ok
@@ -289,9 +288,9 @@ def test_money_from_outside_is_no_flow_of_ours(books: Books) -> None:
     books.transfer(2, 2.0, True, D("30"), D("0.25"), "deposit")
     books.external_trade(2, 2.0, D("-5.02"), D("20"), D("0.25"), "manual")
     assert (books.quote, books.base) == (D("54.98"), 250)
-    assert (books.flow_quote, books.flow_base) == (0, 0)
+    assert (books.quote, books.base) == (books.paid_in_quote, books.paid_in_base)
     books.rounding(3, 3.0, False, D("-0.00001"), "gbtest1")
-    assert books.flow_quote == D("-0.00001")
+    assert books.quote - books.paid_in_quote == D("-0.00001")
     rows = entries(books.take_lines())[2:]
     assert [(row.debit_quote, row.credit_base) for row in rows] == [
         (40, 0),
@@ -335,7 +334,7 @@ def test_lines_are_taken_once_and_kept_per_slot(books: Books) -> None:
 
 def test_a_slot_keeps_its_last_500_lines(books: Books) -> None:
     for number in range(600):
-        books.recovery_cancel(2, 2.0, 7, "B", 1, f"gb{number}")
+        books.execution(2, 2.0, part(client_id=f"gb{number}"))
     kept = books.slot_lines(7)
     assert len(kept) == 500
     assert kept[0] == books.lines[-500]
@@ -437,7 +436,8 @@ def test_the_identity_closes_exactly_at_any_price_whatever_happens(
 
 def test_random_activity_reaches_every_kind_of_row() -> None:
     books = Activity(Books(5, 2)).start().do_random(7, 3000).books
-    assert sorted(books.counts) == sorted(get_args(EntryType))
+    kinds = {kind for kind in get_args(EntryType) if kind != "RECOVERY_CANCEL"}  # of older ledgers
+    assert books.counts.keys() == kinds
     assert any(b"with lots" in line for line in books.lines)
     assert any(b'"fee_base"' in line for line in books.lines)
     assert books.identity_gap(D("0.2")) == 0

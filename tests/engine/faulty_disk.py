@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from gridbot.engine.disk import Disk, Handle
+from gridbot.engine.disk import AppendFile, Disk
 
 NO_SPACE = errno.ENOSPC
 IO_ERROR = errno.EIO
@@ -42,27 +42,27 @@ class FaultyDisk(Disk):
         self._sync_error = sync_error
         self._free = free
 
-    def open_append(self, path: Path) -> Handle:
+    def open_append(self, path: Path) -> int:
         self._operate(f"open {path.name}")
         return super().open_append(path)
 
-    def write(self, handle: Handle, data: bytes) -> None:
-        self._operate(f"write {handle.path.name}")
+    def write(self, file: AppendFile, data: bytes) -> None:
+        self._operate(f"write {file.path.name}")
         self.writes += 1
         if self.writes != self._kill_at_write:
-            return super().write(handle, data)
-        super().write(handle, data[: len(data) // 2] if self._torn else data)
+            return super().write(file, data)
+        super().write(file, data[: len(data) // 2] if self._torn else data)
         self.dead = True
         raise Killed
 
-    def sync(self, handle: Handle) -> None:
-        self._operate(f"sync {handle.path.name}")
+    def sync(self, file: AppendFile) -> None:
+        self._operate(f"sync {file.path.name}")
         self.syncs += 1
-        super().sync(handle)
+        super().sync(file)
 
-    def truncate(self, handle: Handle, offset: int) -> None:
-        self._operate(f"truncate {handle.path.name}")
-        super().truncate(handle, offset)
+    def truncate(self, file: AppendFile, offset: int) -> None:
+        self._operate(f"truncate {file.path.name}")
+        super().truncate(file, offset)
 
     def replace(self, source: Path, final: Path) -> None:
         self._operate(f"replace {final.name}")

@@ -198,7 +198,7 @@ def test_a_fault_of_our_own_halts_in_sight_too(start: Callable[..., Runner]) -> 
     runner = start()
     assert runner._open is not None
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **more: object) -> None:
         raise ZeroDivisionError("a fault of our own")
 
     runner._open.engine.step = fail  # type: ignore[assignment]

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from gridbot.exchange import instruments
 from gridbot.exchange.instruments import (
     UnknownPair,
     asset_name,
@@ -51,6 +52,13 @@ def test_every_listed_pair_is_consistent() -> None:
         rules = find_instrument(pair)
         assert rules.tick_size == Decimal(1).scaleb(-rules.price_decimals)
         assert start_price(pair) % rules.tick_size == 0
+
+
+def test_no_spelling_means_two_pairs() -> None:
+    names = {name: 1 + len(others) for name, others in instruments._table().assets.items()}
+    rules = [find_instrument(pair) for pair in known_pairs()]
+    spellings = sum(names[one.base] * names[one.quote] for one in rules)
+    assert len(instruments._spellings()) == spellings
 
 
 def test_an_unknown_pair_is_answered_with_the_nearest() -> None:

@@ -69,10 +69,10 @@ def test_every_recorded_file_ends_with_books_that_balance(
     instrument, _ = infer_instrument(market, settings.grid.order_size)
     price = D(market.price).scaleb(-market.price_decimals)
     report = simulate(settings, plan_venue(settings, instrument, price), market, tmp_path / "run")
-    assert report.ledger_ok
-    assert report.balances["ledger"] == report.balances["exchange"]
-    assert report.idle_without_reason == report.quarantined_slots == 0
-    assert report.invariant_violations == 0
+    assert report["ledger_ok"]
+    assert report["balances"]["ledger"] == report["balances"]["exchange"]
+    assert report["idle_without_reason"] == report["quarantined_slots"] == 0
+    assert report["invariant_violations"] == 0
 
 
 def test_eighty_four_sticky_slots_work_a_whole_quarter(tmp_path: Path, shared: Path) -> None:

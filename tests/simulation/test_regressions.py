@@ -3,86 +3,21 @@
 import errno
 from decimal import Decimal as D
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
-from gridbot.core.brain import Brain, StepOutputs
-from gridbot.core.records import (
-    Changes,
-    Command,
-    Fees,
-    OrderReport,
-    OrderRequest,
-    Outcome,
-    OutcomeKind,
-    StepInput,
-    Verb,
-)
-from gridbot.core.settings import Settings
+from gridbot.core.brain import Brain
+from gridbot.core.records import Changes, Outcome
 from gridbot.engine.disk import Disk
 from gridbot.engine.runner import Runner
 from gridbot.exchange.simulated import SimulatedExchange
-from tests.simulation.harness import DOGE, settings_with, walk
+from tests.simulation.harness import settings_with, walk
+from tests.simulation.talk import Talk
 
-PRICE = D("0.10000")
 ONE_STICKY = settings_with(slots={"initial_slots": 1, "initial_sticky_ratio": D(1)})
 ONE_CYCLE = settings_with(
     slots={"initial_slots": 1, "initial_sticky_ratio": D(0)}, grid={"profit_pct": D(3)}
 )
-
-
-class Talk:
-    """A brain and what the exchange answers it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.brain = Brain(settings, DOGE, Fees(D("0.4"), D("0.4"), "test"), "test")
-        self.at = 1_000_000.0
-        self.resting: dict[str, OrderRequest] = {}
-        self.commands_sent = 0
-        self.out = StepOutputs()
-        self.command("boot", quote="1000", base="10000", later=0.0)
-
-    def step(self, later: float = 30.0, price: D | None = PRICE, **seen: Any) -> StepOutputs:
-        """One step; orders of the last one were accepted unless ``outcomes`` says otherwise."""
-        self.at += later
-        seen.setdefault("outcomes", self.answers("accepted"))
-        previous = (self.at - later, PRICE)
-        self.out = self.brain.step(StepInput(self.brain.seq + 1, self.at, *previous, price, **seen))
-        self.resting |= {request.client_id: request for request in self.out.places}
-        for slot in self.brain.slots.values():
-            assert not slot.quarantined, slot.quarantined
-        return self.out
-
-    def answers(self, kind: OutcomeKind) -> tuple[Outcome, ...]:
-        """The same answer to all that the last step placed or moved."""
-        sent: list[tuple[Verb, str]] = [("place", one.client_id) for one in self.out.places]
-        sent += [("amend", one.client_id) for one in self.out.amends]
-        return tuple(Outcome(client_id, verb, kind, f"X{client_id}") for verb, client_id in sent)
-
-    def command(self, action: str, later: float = 30.0, **args: Any) -> StepOutputs:
-        """One step with a command."""
-        self.commands_sent += 1
-        command = Command(f"c{self.commands_sent}", self.at, "test", action, args)
-        return self.step(later, commands=(command,))
-
-    def order(self, trade: str, role: str) -> OrderRequest:
-        """The newest order of that kind."""
-        ours = [one for one in self.resting.values() if (one.trade_id, one.role) == (trade, role)]
-        return ours[-1]
-
-    def report(self, order: OrderRequest, executed: D = D(0), **changes: Any) -> OrderReport:
-        """How ``order`` stands at the exchange; open unless ``changes`` says otherwise."""
-        cost, at = order.price * executed, self.at + 1
-        base = OrderReport(
-            order.client_id, f"X{order.client_id}", order.side, order.price, order.volume, "open",
-            executed, cost, cost * D("0.004"), DOGE.quote, self.at, at,
-        )  # fmt: skip
-        return replace(base, **changes)
-
-    def filled(self, order: OrderRequest) -> OrderReport:
-        """``order`` filled in full."""
-        return self.report(order, order.volume, state="closed")
 
 
 def test_an_unknown_order_is_not_cancelled_before_it_is_found() -> None:

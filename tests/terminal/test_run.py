@@ -126,8 +126,8 @@ def test_the_log_is_one_plain_line_per_event(answer: Answer, tmp_path: Path) -> 
     first, *events, last = out.splitlines()
     identity = json.loads((place / "identity.json").read_text())
     assert first.startswith(
-        f"gridbot started: mode sim, pair BTC/USD, directory {place}, "
-        f"instance {identity['instance']}, process "
+        f"gridbot started: mode sim, pair BTC/USD, instance {identity['instance']}, "
+        f"directory {place}, process "
     )
     assert last == f"gridbot stopped (200 polls done): state saved in {place}"
     line = re.compile(r"2026-01-01 0[01]:\d\d:\d\dZ (info|good|warn|bad ) \S.*")

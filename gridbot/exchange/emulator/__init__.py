@@ -1,0 +1,1 @@
+"""The emulator: the simulated exchange with Kraken's REST API as its face."""

@@ -1,0 +1,1 @@
+"""Kraken spot behind the Exchange Protocol: its REST API, its names, its limits, its errors."""

@@ -1,0 +1,99 @@
+"""The main job on Kraken: live engines against the emulator over real HTTP, killed and restarted.
+
+The soak takes its length from GRIDBOT_SOAK_SECONDS (default 900, a simulated week).
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.kraken_world import World, doubled, live_orders, unsettled
+
+SOAK_SECONDS = float(os.environ.get("GRIDBOT_SOAK_SECONDS", "900"))
+WEEK_SECONDS = 604_800.0
+FAULT_RATE = 0.02
+LIVELY = ("--speed", "600", "--tier", "pro", "--ledger-digits", "cost")
+Worlds = Callable[..., World]
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[Worlds]:
+    made: list[World] = []
+
+    def make(*options: str) -> World:
+        made.append(World(tmp_path, *options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+def filled(world: World, count: int) -> Callable[[], list[str]]:
+    """Whether so many executions were booked."""
+    path = world.directory / "ledger.jsonl"
+    return lambda: (
+        [] if path.exists() and path.read_bytes().count(b'_ENTRY"') >= count else ["no fills"]
+    )
+
+
+def test_a_killed_engine_goes_on_where_it_was(worlds: Worlds) -> None:
+    world = worlds(*LIVELY, "--seed", "3")
+    world.start("slots.initial_slots=6")
+    world.wait_for(filled(world, 2), 40)
+    world.kill()
+    world.start("slots.initial_slots=6")
+    world.wait_for(lambda: unsettled(world), 40)
+    assert doubled(world) == []
+    status = world.status()
+    assert status["mode"] == "live" and all(one["exchange_id"] for one in live_orders(status))
+    assert world.stop() == 0
+    assert "all sums are equal" in world.run("ledger", "reconcile", *world.words())
+    world.run("ledger", "verify", *world.words())
+
+
+def test_an_old_copy_of_a_directory_is_refused_until_adopted(worlds: Worlds) -> None:
+    world = worlds(*LIVELY, "--seed", "4")
+    world.start("slots.initial_slots=4")
+    world.wait_for(filled(world, 1), 40)
+    assert world.stop() == 0
+    stranger = world.directory
+    world.directory = world.place / "other"
+    world.start("slots.initial_slots=4")
+    assert world.engine is not None and world.engine.wait(30) == 2
+    assert "restore their data directory" in world.tail()[-1]
+    world.directory = stranger
+    world.start("slots.initial_slots=4")
+    world.wait_for(lambda: unsettled(world), 40)
+
+
+@pytest.mark.soak
+def test_a_week_of_every_fault_and_many_kills(worlds: Worlds) -> None:
+    seed = random.Random(7)
+    speed = WEEK_SECONDS / SOAK_SECONDS
+    world = worlds("--speed", f"{speed:.1f}", "--tier", "pro", "--seed", "5")
+    names = world.emulated("faults")
+    world.emulated("faults", dict.fromkeys(names, FAULT_RATE))
+    end, kills = time.monotonic() + SOAK_SECONDS, 0
+    while time.monotonic() < end:
+        world.start("slots.initial_slots=20", "slots.initial_sticky_ratio=0.8")
+        pause = time.monotonic() + seed.uniform(30, 90)
+        while time.monotonic() < min(pause, end):
+            time.sleep(1)
+            if world.engine is not None and world.engine.poll() is not None:
+                break  # systemd would start it again
+        world.kill()
+        kills += 1
+    counts = world.emulated("faults")
+    world.emulated("faults", {})
+    world.start("slots.initial_slots=20", "slots.initial_sticky_ratio=0.8")
+    world.wait_for(lambda: unsettled(world), 700)
+    print(f"{kills} kills, faults fired: {counts}, {len(world.ledger())} ledger entries")
+    assert doubled(world) == []
+    assert [name for name, count in counts.items() if not count] == []
+    assert world.stop() == 0
+    world.run("ledger", "verify", *world.words())
