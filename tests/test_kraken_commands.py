@@ -1,25 +1,39 @@
 """What an operator types between an account and a bot: init, plan, doctor, the brake."""
 
 import base64
+import contextlib
 import io
 import json
 import os
+import re
+import signal
+import socket
 import stat
+import subprocess
 import sys
+import threading
+import time
 import tomllib
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import pytest
+import uvicorn
 from msgspec.structs import replace
 
 from gridbot.cli import main
+from gridbot.commands import kraken
 from gridbot.commands.kraken import confirm_first_live, differences
 from gridbot.core.records import LedgerEntry, OwnLedgerRow
 from gridbot.core.settings import ExchangeSettings, RunSettings, Settings
+from gridbot.exchange.emulator.app import API_KEY, API_SECRET, create_app
+from gridbot.exchange.emulator.app import Emulator as Core
+from gridbot.exchange.emulator.config import EmulatorConfig
+from gridbot.exchange.kraken.limits import CallCounter
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "Zk9" + "aB3xQ" * 10 + "Yw4"
@@ -40,7 +54,7 @@ Gridbot = Callable[..., Ran]
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home of its own, and no credentials from outside."""
     for name in [name for name in os.environ if name.startswith(("GRIDBOT_", "KRAKEN_"))]:
         monkeypatch.delenv(name)
@@ -51,7 +65,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(place / "data"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return place
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield place
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @pytest.fixture
@@ -349,3 +365,226 @@ def test_what_kraken_knows_of_our_orders_and_we_do_not_is_a_difference() -> None
 def test_an_order_that_just_moved_is_not_judged_yet() -> None:
     books = [*BOOKS, entry("SELL_EXIT", "gbtest2", quote="3", base="-0.0001", at=NOW + 1)]
     assert differences(books, ROWS, "BTC/USD", PREFIX, NOW) == ([], 2)
+
+
+# ---- against the emulator, over real HTTP
+
+
+class Emulator(NamedTuple):
+    """A running emulator and the way to it."""
+
+    address: str
+    core: Core
+    key: str = API_KEY
+    secret: str = API_SECRET
+
+    def ask(self, what: str, **changes: Any) -> Any:
+        """Read or change its own side."""
+        body = json.dumps(changes).encode() if changes else None
+        with urllib.request.urlopen(f"{self.address}/emulator/{what}", body, timeout=20) as answer:
+            return json.load(answer)
+
+    def order(self, client_id: str, side: str = "buy", price: int = 30000) -> None:
+        """Place one as the account's owner would, under this client id."""
+        self.ask(
+            "order", pair="XBTUSD", type=side, ordertype="limit", price=str(price),
+            volume="0.001", cl_ord_id=client_id,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Emulator]:
+    """Served from a thread of this process, over real HTTP."""
+    app = create_app(EmulatorConfig(tier="pro", ledger_digits="cost"), time.time)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield Emulator(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.emulator)
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with running() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def emulator_for_all() -> Iterator[Emulator]:
+    with running() as one:
+        yield one
+
+
+def live(emulator: Emulator, home: Path, **changes: str) -> list[str]:
+    """The options of a live configuration with a key file beside it."""
+    file = home / "live.toml"
+    file.write_text(
+        f'[exchange]\npair = "btcusd"\ntier = "pro"\nbase_url = "{emulator.address}"\n'
+        '[funds]\nquote = 500\nbase = "all"\n[run]\nmode = "live"\n'
+        f'[persistence]\ndata_dir = "{home}/live"\n'
+    )
+    credentials = home / "credentials"
+    key, secret = changes.get("key", emulator.key), changes.get("secret", emulator.secret)
+    credentials.write_text(f"KRAKEN_API_KEY={key}\nKRAKEN_API_SECRET={secret}\n")
+    credentials.chmod(0o600)
+    return ["--config", str(file)]
+
+
+def checks_of(ran: Ran) -> dict[str, str]:
+    return {check["name"]: check["state"] for check in json.loads(ran.out)}
+
+
+def test_init_asks_for_the_key_tries_it_and_keeps_it_private(
+    gridbot: Gridbot, emulator: Emulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRAKEN_API_KEY", emulator.key)
+    monkeypatch.setenv("KRAKEN_API_SECRET", emulator.secret)
+    file = home / "own" / "live.toml"
+    told = ("--mode", "live", "--pair", "XBTUSD", "--tier", "pro", "--initial-slots", "2",
+            "--order-size", "10", "--funds-quote", "500", "--funds-base", "all",
+            "--set", f"exchange.base_url={emulator.address}")  # fmt: skip
+    ran = gridbot("init", "--config", file, *told)
+    assert (ran.code, ran.err) == (0, "")
+    assert mode_of(file) == mode_of(file.parent / "credentials") == 0o600
+    assert emulator.secret not in ran.out + file.read_text()
+    monkeypatch.delenv("KRAKEN_API_KEY")
+    monkeypatch.delenv("KRAKEN_API_SECRET")
+    assert gridbot("doctor", "--config", file).code == 0
+    before = (file.parent / "credentials").stat().st_mtime_ns
+    assert gridbot("init", "--config", file, *told, "--force").code == 0
+    assert (file.parent / "credentials").stat().st_mtime_ns == before
+
+
+def test_the_doctor_names_every_missing_right_and_shouts_about_withdrawals(
+    gridbot: Gridbot, emulator: Emulator, home: Path
+) -> None:
+    words = live(emulator, home)
+    well = gridbot("doctor", "--json", *words)
+    assert well.code == 0
+    assert set(checks_of(well).values()) <= {"ok", "warning"}
+    rights = ["query-funds", "query-open-trades", "query-ledger", "modify-trades", "withdraw-funds"]
+    emulator.ask("options", permissions=rights)
+    ran = gridbot("doctor", *words)
+    assert ran.code == 1
+    failed = [line for line in ran.out.splitlines() if line.startswith("failed")]
+    assert [("Query closed" in line, "Cancel & close" in line) for line in failed] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    assert "THIS KEY CAN WITHDRAW YOUR FUNDS" in ran.out
+
+
+def test_the_doctor_counts_orders_that_are_not_its_own(
+    gridbot: Gridbot, emulator: Emulator, home: Path
+) -> None:
+    emulator.order("mine1")
+    emulator.order("gbaaaa1")
+    ran = gridbot("doctor", "--json", *live(emulator, home))
+    found = {check["name"]: check["text"] for check in json.loads(ran.out)}
+    assert found["other orders"].startswith("1 ")
+    assert found["our orders"].startswith("1, 1 of another")
+    assert checks_of(ran)["other orders"] == checks_of(ran)["our orders"] == "warning"
+
+
+def test_cancel_orders_takes_what_is_ours_and_nothing_else(
+    gridbot: Gridbot, emulator: Emulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for client_id in ("gbaaaa1", "gbaaaa2", "gbbbbb1", "mine1"):
+        emulator.order(client_id)
+
+    def open_ids() -> set[str]:
+        orders = emulator.ask("book")["orders"].values()
+        return {one["cl_ord_id"] for one in orders if one["status"] == "open"}
+
+    monkeypatch.setenv("KRAKEN_API_KEY", emulator.key)
+    monkeypatch.setenv("KRAKEN_API_SECRET", emulator.secret)
+    words = ("cancel-orders", "--set", f"exchange.base_url={emulator.address}")
+    assert gridbot(*words, typed="n\n").code == 130
+    assert len(open_ids()) == 4
+    one = gridbot(*words, "--prefix", "gbbbbb", "--pair", "btc/usd", "--yes")
+    assert (one.code, "1 cancelled, 0 left" in one.out) == (0, True)
+    rest = gridbot(*words, typed="y\n")
+    assert (rest.code, "2 cancelled, 0 left" in rest.out) == (0, True)
+    assert open_ids() == {"mine1"}
+    assert gridbot(*words).out == "no open order begins with gb\n"
+    assert "client ids begin with gb" in one_line(gridbot(*words, "--prefix", "x"))
+
+
+def test_books_that_were_traded_live_agree_with_kraken_but_for_what_came_after(
+    gridbot: Gridbot, emulator: Emulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = live(emulator, home)
+    run = [sys.executable, "-m", "gridbot", "run", "--headless", "--yes", *words]
+    fast = ["--set", "timing.poll_interval_seconds=1"]
+    subprocess.run([*run, "--cycles", "2", *fast], check=True, capture_output=True, timeout=60)
+    ours = [one for one in emulator.ask("book")["orders"].values() if one.get("cl_ord_id")]
+    assert ours
+    emulator.ask("fill", cl_ord_id=ours[0]["cl_ord_id"])
+    emulator.core.calls = CallCounter("pro")  # so that nobody waits for earlier calls to fade
+    subprocess.run([*run, "--cycles", "2", *fast], check=True, capture_output=True, timeout=60)
+    emulator.ask("deposit", asset="ZUSD", amount="5")
+    monkeypatch.setattr(kraken, "SETTLE_SECONDS", -60.0)
+    emulator.core.calls = CallCounter("pro")
+    ran = gridbot("ledger", "reconcile", *words)
+    assert ran.code == 1
+    assert re.fullmatch(r"order.*\nnot ours +USD +0 +5 +-5\n3 rows .*\n", ran.out), ran
+
+
+def test_paper_asks_nothing_private_and_reads_no_key(
+    gridbot: Gridbot, emulator: Emulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRAKEN_API_SECRET", "malformed")
+    os.mkfifo(home / "credentials")
+    place = ("--set", f"exchange.base_url={emulator.address}", "--data-dir", home / "paper")
+    told = ("--mode", "paper", "--pair", "BTC/USD", "--tier", "pro", "--initial-slots", "2",
+            "--order-size", "10")  # fmt: skip
+    assert gridbot("init", "--config", home / "paper.toml", *told, *place).code == 0
+    words = ("--config", home / "paper.toml")
+    assert gridbot("plan", *words).code == 0
+    assert gridbot("doctor", *words).code == 0
+    for command in (("cancel-orders",), ("ledger", "reconcile")):
+        assert gridbot(*command, *words).code == 2
+    log = emulator.ask("log")
+    assert log["private"] == 0
+    assert log["public"] > 0
+
+
+# ---- secrets
+
+
+@pytest.mark.parametrize("fault", ["swapped", "cut", "wrong", "blank", "misspelt", "key as secret"])
+@pytest.mark.parametrize(
+    "command",
+    ["doctor", "plan", "cancel-orders --yes", "ledger reconcile", "config show", "config check",
+     "status", "run --headless --yes --cycles 1",
+     "init --force --mode live --pair BTC/USD --tier pro --funds-quote 5 --funds-base 1 "
+     "--initial-slots 1 --order-size 10"],
+)  # fmt: skip
+def test_no_command_shows_any_of_a_key_however_wrong_it_is(
+    gridbot: Gridbot, emulator_for_all: Emulator, home: Path, fault: str, command: str
+) -> None:
+    key, secret = {
+        "swapped": (SECRET, KEY), "cut": (KEY, SECRET[:-5]), "wrong": (KEY, SECRET),
+        "blank": (KEY, SECRET[:30] + " " + SECRET[30:]), "misspelt": (KEY, SECRET),
+        "key as secret": (KEY, KEY),
+    }[fault]  # fmt: skip
+    words = live(emulator_for_all, home, key=key, secret=secret)
+    if fault == "misspelt":
+        with (home / "live.toml").open("a") as file:
+            file.write(
+                f'[kraken]\napi_sekret = "{SECRET}"\n[exchange.keys]\nkraken_key = "{KEY}"\n'
+            )
+    ran = gridbot(*command.split(), *words)
+    said = ran.out + ran.err
+    assert "Traceback" not in said
+    assert ran.code in (0, 1, 2)
+    if ran.code == 2:
+        assert all(line.startswith("gridbot: ") for line in ran.err.splitlines())
+    pieces = {text[at : at + 8] for text in (KEY, SECRET) for at in range(len(text) - 7)}
+    assert not any(piece in said for piece in pieces)
+    left = [file for file in home.rglob("*") if file.is_file() and file.name != "credentials"]
+    for file in left:
+        if file.name != "live.toml" or command.startswith("init"):
+            content = file.read_text(errors="replace")
+            assert not any(piece in content for piece in pieces), file

@@ -31,9 +31,10 @@ from gridbot.exchange.kraken.credentials import find_credentials
 from gridbot.exchange.kraken.private import PrivateKraken
 from gridbot.exchange.kraken.public import PublicKraken
 from gridbot.exchange.kraken.signing import Credentials
-from gridbot.exchange.protocol import RateLimited
+from gridbot.exchange.protocol import RateLimited, RetryLater
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 600.0  # an engine looks into Kraken's ledger every five minutes
+NONCE_TRIES = 5
 NOT_OURS = "not ours"
 Sums = defaultdict[tuple[str, str], Decimal]  # by client id and asset
 
@@ -77,13 +78,20 @@ async def public(settings: Settings) -> AsyncIterator[PublicKraken]:
         await kraken.close()
 
 
-def private(
+async def private(
     loaded: LoadedConfig, public: PublicKraken, credentials: Credentials | None = None
 ) -> PrivateKraken:
     """The account, by default with the key that a start would find."""
-    tier = loaded.settings.exchange.tier or "starter"
-    key = credentials or credentials_of(loaded)
-    return PrivateKraken(public, key, tier, None)  # the nonce file is the engine's
+    tier, key = loaded.settings.exchange.tier or "starter", credentials or credentials_of(loaded)
+    account = PrivateKraken(public, key, tier, None)  # the nonce file is the engine's
+    for _ in range(NONCE_TRIES):  # an engine on this key may be minutes ahead; a refusal jumps
+        try:
+            await account.key_info()
+            break
+        except RetryLater as error:
+            if "nonce" not in str(error):
+                raise
+    return account
 
 
 # ---- gridbot cancel-orders
@@ -105,7 +113,7 @@ def cancel_orders(choices: Choices, prefix: str, yes: bool) -> None:
 
 async def _cancel(loaded: LoadedConfig, prefix: str, pair: str | None, yes: bool) -> int:
     async with public(loaded.settings) as kraken:
-        account = private(loaded, kraken)
+        account = await private(loaded, kraken)
         only = (await kraken.listing(pair)).altname if pair else ""
         orders = await _open_orders(account, prefix, only)
         print("\n".join(columns(orders)) if orders else f"no open order begins with {prefix}")
@@ -154,7 +162,7 @@ def reconcile(choices: Choices) -> None:
 async def _own_rows(loaded: LoadedConfig, pair: str, since: float) -> list[OwnLedgerRow]:
     """All rows from ``since`` on, at the speed that the call counter allows."""
     async with public(loaded.settings) as kraken:
-        account = private(loaded, kraken)
+        account = await private(loaded, kraken)
         exchange = KrakenExchange(kraken, account, await kraken.instrument(pair), CLIENT_PREFIX)
         rows, cursor, before = list[OwnLedgerRow](), str(since), -1
         while len(rows) > before:
@@ -162,6 +170,7 @@ async def _own_rows(loaded: LoadedConfig, pair: str, since: float) -> list[OwnLe
                 found, cursor = await exchange.own_ledger(cursor)
                 before, rows = len(rows), rows + found
             except RateLimited as error:
+                print(f"gridbot: note: {error}; waiting", file=sys.stderr)
                 await asyncio.sleep(max(error.until - time.time(), 1.0))
         return rows
 

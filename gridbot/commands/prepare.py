@@ -207,7 +207,7 @@ async def _market(
     found.note("pair", rules, pair.status != "online")
     fees, account = _assumed(settings), None
     if settings.run.mode == "live":
-        private = kraken.private(loaded, public, credentials)
+        private = await kraken.private(loaded, public, credentials)
         _rights(found, await private.key_info())
         account = KrakenExchange(public, private, pair, CLIENT_PREFIX)
         fees = await account.fees()

@@ -102,7 +102,8 @@ def _placed(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
     elif live.standing == "unknown":
         live.lookups += 1
         if live.lookups < len(LOOKUP_SECONDS) or live.exchange_id:  # once there, never absent
-            live.lookup_at += LOOKUP_SECONDS[1] - LOOKUP_SECONDS[0]
+            gap = LOOKUP_SECONDS[1] - LOOKUP_SECONDS[0]  # not shorter for a first look too late
+            live.lookup_at = max(live.lookup_at + gap, brain.now + gap / 2)
         else:
             _not_placed(brain, live, "absent", "never reached the exchange", brain.now)
 

@@ -12,7 +12,11 @@ from gridbot.engine.status import Status
 
 
 class EngineClient(Protocol):
-    """What every client offers. Methods return at once; only a command's Future takes time."""
+    """What every client offers. Methods return at once; only a command's Future takes time.
+    ``waits_for``: what keeps the first status from coming, empty if nothing is known to.
+    """
+
+    waits_for: str
 
     def status(self) -> Status | None:
         """The latest published status; None before the first."""

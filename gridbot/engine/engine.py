@@ -205,19 +205,17 @@ class Engine:
 
     async def _look_up(self) -> list[OrderReport]:
         """Ask for orders whose fate is open and whose time to ask has come."""
-        found: list[OrderReport] = []
-        for live in list(self.brain.registry.unknown.values()):
-            if live.lookup_at > self.at:
-                continue
-            try:
-                report = await self.exchange.find(live.client_id, live.placed_at)
-            except ExchangeError:
-                break  # absent is only what was looked for and not found: asked again
-            if report is None:
-                self.outcomes.append(Outcome(live.client_id, "place", "absent"))
-                self.urgent = True
-            else:
-                found.append(report)
+        due = [one for one in self.brain.registry.unknown.values() if one.lookup_at <= self.at]
+        if not due:
+            return []
+        ids = [one.client_id for one in due]
+        try:
+            found = await self.exchange.find(ids, min(one.placed_at for one in due))
+        except ExchangeError:
+            return []  # absent is only what was looked for and not found: asked again
+        absent = [one for one in ids if one not in {report.client_id for report in found}]
+        self.outcomes += [Outcome(one, "place", "absent") for one in absent]
+        self.urgent |= bool(absent)
         return found
 
     # --- writing ------------------------------------------------------------------------
@@ -279,6 +277,7 @@ class Engine:
             self._unreachable(None, "write")
         except Fatal as error:  # what has no answer is looked for once we are let in again
             self._unreachable(error, "write")
+            answers += error.outcomes
             answered = {(one.verb, one.client_id) for one in answers}
             answers += [one for one in unknown(outputs, deadline)
                         if (one.verb, one.client_id) not in answered]  # fmt: skip

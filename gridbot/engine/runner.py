@@ -61,7 +61,7 @@ class Runner:
         self.settings = settings
         self.path = path
         self.finished = threading.Event()
-        self.failure = ""
+        self.failure = self.waits_for = ""
         self._disk = disk or Disk()
         self._access = credentials, adopt
         times = settings.alerts.min_interval_sec, settings.alerts.daily_at_hour
@@ -177,6 +177,7 @@ class Runner:
 
     async def _wait_for_exchange(self, error: ExchangeError, seconds: float) -> None:
         text = f"the exchange cannot be asked: {error}; trying again in {seconds:.0f} s"
+        self.waits_for = str(error)
         self._announce([Event(0, time.time(), "exchange_error", "warn", text=text)])
         if not self._opened.done():
             self._opened.set_result(None)

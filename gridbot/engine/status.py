@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from gridbot.core.account import drift_badge, drift_tolerance
 from gridbot.core.brain import Brain
 from gridbot.core.capacity import WorkBank
-from gridbot.core.numbers import HUNDRED, ZERO
+from gridbot.core.numbers import HUNDRED, ZERO, plain
 from gridbot.core.orders import LiveOrder
 from gridbot.core.slot import Slot, exit_span
 from gridbot.core.state_machine import OrderState, derive_phase
@@ -64,10 +65,14 @@ class ProfitStatus(Struct, frozen=True):
 
 
 class BalanceStatus(Struct, frozen=True):
+    """``elsewhere``: staked or earning, only shown. ``badge`` of the drift: green, amber, red."""
+
     total: Decimal
     held: Decimal
     ledger: Decimal
     drift: Decimal
+    elsewhere: Decimal = ZERO
+    badge: str = "green"
 
 
 class OrderStatus(Struct, frozen=True):
@@ -191,15 +196,20 @@ def _profit(brain: Brain, price: Decimal) -> ProfitStatus:
 
 def _balances(brain: Brain) -> dict[str, BalanceStatus]:
     pair, books, registry = brain.instrument, brain.books, brain.registry
-    rows = (
-        (pair.quote, books.quote, registry.claimed_quote),
-        (pair.base, books.base, registry.claimed_base),
-    )
-    drift = {asset: brain.drift.get(asset, ZERO) for asset, _, _ in rows}
     return {
-        asset: BalanceStatus(booked + drift[asset], held, booked, drift[asset])
-        for asset, booked, held in rows
+        asset: _balance(brain, asset, booked, held)
+        for asset, booked, held in (
+            (pair.quote, books.quote, registry.claimed_quote),
+            (pair.base, books.base, registry.claimed_base),
+        )
     }
+
+
+def _balance(brain: Brain, asset: str, booked: Decimal, held: Decimal) -> BalanceStatus:
+    drift, seen = brain.drift.get(asset, ZERO), brain.balances.get(asset)
+    badge = drift_badge(drift, booked + drift, drift_tolerance(brain, asset))
+    elsewhere = ZERO if seen is None else seen.elsewhere
+    return BalanceStatus(booked + drift, held, booked, drift, elsewhere, badge)
 
 
 def _alarms(brain: Brain, price: PriceStatus) -> Iterator[AlarmStatus]:
@@ -210,9 +220,12 @@ def _alarms(brain: Brain, price: PriceStatus) -> Iterator[AlarmStatus]:
         yield AlarmStatus("PRICE_LOST", "no fresh price: entries wait, exits stay")
     if brain.disk != "ok":
         yield AlarmStatus("DISK", f"room on the disk is {brain.disk}: no entries below 100 MB")
-    if any(brain.drift.values()):
-        texts = ", ".join(f"{amount} {asset}" for asset, amount in brain.drift.items() if amount)
-        yield AlarmStatus("DRIFT", f"unexplained difference to the exchange: {texts}")
+    if brain.trouble:
+        yield AlarmStatus("EXCHANGE", f"the exchange does not answer: {brain.trouble}")
+    for asset, balance in _balances(brain).items():
+        if balance.badge != "green":
+            amount = f"{plain(balance.drift)} {asset}"
+            yield AlarmStatus("DRIFT", f"unexplained ({balance.badge}): {amount} at the exchange")
     for slot in brain.slots.values():
         if slot.quarantined:
             text = f"slot {slot.id} quarantined: {slot.quarantined}"

@@ -53,7 +53,9 @@ class BadAnswer(ExchangeError):
 
 
 class Fatal(ExchangeError):
-    """Nothing that waiting would mend."""
+    """Nothing that waiting would mend. ``outcomes``: of the writes that are certain anyhow."""
+
+    outcomes: Sequence[Outcome] = ()
 
 
 KnownOrders = Callable[[], Sequence[LiveOrder]]
@@ -98,8 +100,10 @@ class Exchange(Protocol):
         """
         ...
 
-    async def find(self, client_id: str, since: float) -> OrderReport | None:
-        """Look an order up by client id, first among the open, then among the closed ones."""
+    async def find(self, client_ids: Sequence[str], since: float) -> list[OrderReport]:
+        """Look for orders by client id, first among the open, then among those closed since. One
+        that is not among the answers is not there: an answer that is not complete raises.
+        """
         ...
 
     async def executions(self, cursor: str) -> tuple[list[Execution], str]: ...

@@ -120,10 +120,10 @@ class SimulatedExchange(OrderBook):
         known = [self._known.get(one.client_id) for one in orders]
         return [self._report(order) for order in known if order is not None]
 
-    async def find(self, client_id: str, since: float) -> OrderReport | None:
-        """The newest order of this client id; ``since`` only spares paging, which is not done."""
-        order = self._known.get(client_id)
-        return None if order is None else self._report(order)
+    async def find(self, client_ids: Sequence[str], since: float) -> list[OrderReport]:
+        """The newest order of each client id; ``since`` only spares paging, which is not done."""
+        known = map(self._known.get, client_ids)
+        return [self._report(order) for order in known if order is not None]
 
     async def changes(
         self, cursor: str, known: KnownOrders = nothing_known

@@ -71,11 +71,11 @@ def _second_row(status: Status, width: int) -> Line:
 
 
 def _drift(status: Status) -> Piece:
-    for asset, balance in status.balances.items():
-        if balance.drift:
-            small = abs(balance.drift) * 100 < abs(balance.ledger)
-            lamp, style = ("▲", "warn") if small else ("■", "bad")
-            return (3, f" drift {lamp} {balance.drift:+} {asset} ", style)
+    for badge, lamp, style in (("red", "■", "bad"), ("amber", "▲", "warn")):
+        found = [(one, asset) for asset, one in status.balances.items() if one.badge == badge]
+        if found:
+            amounts = ", ".join(f"{one.drift:+} {asset}" for one, asset in found)
+            return (3, f" drift {lamp} {amounts} ", style)
     return (3, " drift ● 0 ", "good")
 
 

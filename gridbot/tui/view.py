@@ -21,6 +21,7 @@ class View:
 
     def __init__(self, settings: Settings, now: float) -> None:
         self.settings = settings
+        self.waits_for = ""
         self.now = self.began_at = self.seen_at = self.price_seen_at = now
         self.live: Status | None = None
         self.body: Status | None = None
@@ -108,7 +109,8 @@ class View:
 
     @property
     def waited(self) -> str:
-        return f"waiting for the first snapshot, {span(self.now - self.began_at)}"
+        waits = f"waiting: {self.waits_for}" if self.waits_for else "waiting for the first snapshot"
+        return f"{waits}, {span(self.now - self.began_at)}"
 
     @property
     def dimmed(self) -> bool:

@@ -67,7 +67,7 @@ def place(exchange: SimulatedExchange, *args: Any, **more: Any) -> Outcome:
 
 
 def report(exchange: SimulatedExchange, client_id: str) -> OrderReport:
-    found = now(exchange.find(client_id, 0.0))
+    found = next(iter(now(exchange.find([client_id], 0.0))), None)
     assert found is not None
     return found
 

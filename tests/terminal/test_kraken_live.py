@@ -81,7 +81,7 @@ def test_a_week_of_every_fault_and_many_kills(worlds: Worlds) -> None:
     end, kills = time.monotonic() + SOAK_SECONDS, 0
     while time.monotonic() < end:
         world.start("slots.initial_slots=20", "slots.initial_sticky_ratio=0.8")
-        pause = time.monotonic() + seed.uniform(30, 90)
+        pause = time.monotonic() + seed.uniform(90, 180)
         while time.monotonic() < min(pause, end):
             time.sleep(1)
             if world.engine is not None and world.engine.poll() is not None:

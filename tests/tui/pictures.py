@@ -119,6 +119,8 @@ def text_of(line: Line) -> str:
 class StillClient:
     """An engine that stands still; every command waits for ``answer``."""
 
+    waits_for = ""
+
     def __init__(self, picture: Status | None) -> None:
         self.picture = picture
         self.sent: list[tuple[str, dict[str, Any]]] = []

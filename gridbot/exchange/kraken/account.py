@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -34,13 +35,21 @@ from gridbot.exchange.kraken.limits import AMEND_POINTS, CANCEL_POINTS, points_f
 from gridbot.exchange.kraken.names import Listing
 from gridbot.exchange.kraken.private import HISTORY, PrivateKraken
 from gridbot.exchange.kraken.public import CLOCK_SECONDS, PublicKraken
-from gridbot.exchange.protocol import BadAnswer, KnownOrders, RateLimited, RetryLater, nothing_known
+from gridbot.exchange.protocol import (
+    BadAnswer,
+    Fatal,
+    KnownOrders,
+    RateLimited,
+    RetryLater,
+    nothing_known,
+)
 
 ENTRY_SHARE = 0.7  # of the engine counter
 BATCH_MAX, CANCEL_MAX, TRADES_MAX = 15, 50, 20
 LEAD_SECONDS = 2.0  # a nearer deadline Kraken refuses
 YOUNG_SECONDS = 300.0  # older orders cost nothing to touch
-RULES_SECONDS = 86400.0
+RULES_SECONDS = DAY_SECONDS = 86400.0
+REFUSED_SECONDS = 30.0  # to wait after Kraken would not have us
 LATE_SECONDS = 3600.0  # an order must be known so long after its trade
 IDS_MAX = 20_000
 
@@ -114,16 +123,17 @@ class KrakenExchange:
         ids = {one.exchange_id: one.client_id for one in orders if one.exchange_id}
         self._remember({}, ids)
         lost = [one for one in orders if not one.exchange_id]
-        found = [await self.find(one.client_id, one.placed_at) for one in lost]
-        return await self._query(list(ids)) + [one for one in found if one is not None]
+        since = min((one.placed_at for one in lost), default=0.0)
+        found = await self.find([one.client_id for one in lost], since) if lost else []
+        return await self._query(list(ids)) + found
 
     async def client_ids(self, finished: bool = False) -> list[str]:
         """Of all orders on the pair that rest now, whoever placed them, and those done lately."""
         here, names = await self._listing(), await self._public.names()
         rows = [*(await self._private.open_orders()).values()]
         if finished:
-            page = await self._private.read("ClosedOrders", answers.ClosedOrders, HISTORY)
-            rows += page["closed"].values()
+            start = int(self._clock() + self._public.offset_seconds - DAY_SECONDS)
+            rows += (await self._private.closed_orders(start, pages=1)).values()
         return [
             row.cl_ord_id
             for row in rows
@@ -154,15 +164,20 @@ class KrakenExchange:
         news += [found[one] for one, live in believed.items() if _is_news(live, found.get(one))]
         return news, ""
 
-    async def find(self, client_id: str, since: float) -> OrderReport | None:
-        rows = await self._private.open_orders(cl_ord_id=client_id)
-        mine = {txid: row for txid, row in rows.items() if row.cl_ord_id == client_id}
-        if not mine:
+    async def find(self, client_ids: Sequence[str], since: float) -> list[OrderReport]:
+        """One listing, and the pages of what closed since if some are not in it."""
+        wanted, only = set(client_ids), dict[str, Any]()
+        if len(wanted) == 1:
+            only["cl_ord_id"] = client_ids[0]
+        found = await self._private.open_orders(**only)
+        if wanted - {row.cl_ord_id for row in found.values()}:
             start = int(since + self._public.offset_seconds - 60) if since else 0
-            rows = await self._private.closed_orders(client_id, start)
-            mine = {txid: row for txid, row in rows.items() if row.cl_ord_id == client_id}
-        newest = max(mine, key=lambda txid: mine[txid].opentm, default=None)
-        return None if newest is None else self._report(newest, mine[newest])
+            found = await self._private.closed_orders(start, **only) | found
+        newest: dict[str, tuple[str, answers.Order]] = {}  # an id is free again once it is closed
+        for txid, row in sorted(found.items(), key=lambda item: item[1].opentm):
+            if row.cl_ord_id in wanted:
+                newest[row.cl_ord_id] = txid, row
+        return [self._report(*one) for one in newest.values()]
 
     async def executions(self, cursor: str) -> tuple[list[Execution], str]:
         """Our trades on the pair since ``cursor``, oldest first, as many as the limits allow."""
@@ -207,8 +222,19 @@ class KrakenExchange:
 
     async def place(self, requests: list[OrderRequest]) -> list[Outcome]:
         """Several orders go in batches while the call counter has room for them."""
-        trouble, done = await self._prepare(), dict[str, Outcome]()
-        ready: list[OrderRequest] = []
+        done: dict[str, Outcome] = {}
+        try:
+            await self._place(requests, done)
+        except Fatal as error:  # it and what comes after it were not placed
+            until, text = self._clock() + REFUSED_SECONDS, str(error)
+            rest = Outcome("", "place", "later", code="not sent", text=text, until=until)
+            ids = [one.client_id for one in requests]
+            error.outcomes = [done.get(one, replace(rest, client_id=one)) for one in ids]
+            raise
+        return [done[one.client_id] for one in requests]
+
+    async def _place(self, requests: list[OrderRequest], done: dict[str, Outcome]) -> None:
+        trouble, ready = await self._prepare(), list[OrderRequest]()
         for one in requests:
             share = ENTRY_SHARE if one.role == "entry" else 1.0
             if denied := trouble or self._denied(one, 1.0, share):
@@ -220,7 +246,6 @@ class KrakenExchange:
             part, ready = ready[:size], ready[size:]
             for one, answer in zip(part, await self._send(part), strict=True):
                 done[one.client_id] = await self._answered(one, answer)
-        return [done[one.client_id] for one in requests]
 
     async def amend(self, requests: list[AmendRequest]) -> list[Outcome]:
         """Each keeps its ids; one that could not be sent was not moved, so it is refused."""
@@ -266,9 +291,12 @@ class KrakenExchange:
 
     async def _send(self, requests: list[OrderRequest]) -> list[str | Refusal]:
         """The exchange id of each, or why it has none."""
+        deadline = min(one.deadline for one in requests)
+        if deadline and self._clock() > deadline - LEAD_SECONDS:  # others took so long
+            return [Refusal("unsent", "too late to be sent") for _ in requests]
         orders = [self._terms(one) for one in requests]
         common = {"pair": (await self._listing()).altname}
-        common |= self._until(min(one.deadline for one in requests))
+        common |= self._until(deadline)
         write = self._private.write
         try:
             if len(orders) == 1:
@@ -287,8 +315,8 @@ class KrakenExchange:
         name = request.client_id
         if isinstance(answer, Refusal) and answer.kind == "not_unique":
             with contextlib.suppress(RetryLater, RateLimited, BadAnswer):
-                if found := await self.find(name, max(request.deadline - YOUNG_SECONDS, 0.0)):
-                    answer = found.exchange_id
+                for one in await self.find([name], max(request.deadline - YOUNG_SECONDS, 0.0)):
+                    answer = one.exchange_id
             if isinstance(answer, Refusal):
                 answer = Refusal("unknown", answer.text)
         if isinstance(answer, Refusal):

@@ -94,7 +94,7 @@ class Order(msgspec.Struct):
 
 
 OpenOrders = TypedDict("OpenOrders", {"open": dict[str, Order]})
-ClosedOrders = TypedDict("ClosedOrders", {"closed": dict[str, Order]})
+ClosedOrders = TypedDict("ClosedOrders", {"closed": dict[str, Order], "count": int})
 TradePage = TypedDict("TradePage", {"count": int, "trades": dict[str, Trade]})
 LedgerPage = TypedDict("LedgerPage", {"count": int, "ledger": dict[str, Entry]})
 

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
-from gridbot.exchange.instruments import SUGGESTIONS_MAX, UnknownPair
+from gridbot.exchange.instruments import SUGGESTIONS_MAX, UnknownPair, asset_name
 from gridbot.exchange.kraken.answers import AssetNames, PairNames
 
-MODERN = {"XBT": "BTC", "XDG": "DOGE"}  # wherever the modern name is not the altname
 LEAD = re.compile("^[XZ]")
 SEPARATORS = str.maketrans("-_: ", "////")
 
@@ -33,7 +32,7 @@ class Names:
     """The tables of Assets and AssetPairs."""
 
     def __init__(self, assets: Mapping[str, AssetNames], pairs: Mapping[str, PairNames]) -> None:
-        self._modern = {key: MODERN.get(one.altname, one.altname) for key, one in assets.items()}
+        self._modern = {key: asset_name(one.altname) for key, one in assets.items()}
         self._given: dict[str, Listing] = {}  # by what Kraken itself calls a pair
         self._made: dict[str, set[Listing]] = {}  # by what its assets may be called
         aliases = {key: {key, one.altname, self._modern[key]} for key, one in assets.items()}

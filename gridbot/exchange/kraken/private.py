@@ -1,7 +1,7 @@
 """Kraken's private half: one key, one call at a time, never faster than Kraken allows.
 
 The nonce is issued under the lock that sends, because Kraken counts the order of arrival. The
-highest one ever issued is kept on disk, reserved a minute ahead so that it is rarely written.
+highest one ever issued is kept on disk, reserved seconds ahead so that it is rarely written.
 Reads leave a reserve of the call counter to writes and raise what the Protocol says; writes raise
 Refusal only.
 """
@@ -32,6 +32,7 @@ PAGE_ROWS = 50
 OVERLAP_SECONDS = 60.0  # how late a row may appear in a history
 LOCKOUT_SECONDS = 900.0
 MINUTE_NS = 60_000_000_000
+RESERVED_NS = 5_000_000_000  # a short way: other commands with this key go by their clock
 
 
 class Nonce:
@@ -52,7 +53,7 @@ class Nonce:
             with contextlib.suppress(OSError):  # a full disk: the next call tries again
                 draft.write_text(str(self._last + MINUTE_NS), "ascii")
                 os.replace(draft, self._path)
-                self._reserved = self._last + MINUTE_NS
+                self._reserved = self._last + RESERVED_NS
         return str(self._last)
 
     def answered(self, refused: bool) -> None:
@@ -77,14 +78,17 @@ class PrivateKraken:
 
     async def read(self, name: str, kind: type[T], cost: float = 1.0, **fields: Any) -> T:
         """The answer of a reading call; refused here while it would cut into the reserve."""
-        now = self.clock()
-        if (until := self.calls.free_at(now, cost + RESERVE)) > now:
-            raise RateLimited(f"{name}: held back for the rate limit", until)
-        self.calls.charge(now, cost)
-        try:
-            return answers.decode(await self._call(name, cost, fields), kind, name)
-        except Refusal as refusal:
-            raise read_error(refusal, name) from None
+        for last in (False, True):  # once more at once: most answers without sense are accidents
+            now = self.clock()
+            if (until := self.calls.free_at(now, cost + RESERVE)) > now:
+                raise RateLimited(f"{name}: held back for the rate limit", until)
+            self.calls.charge(now, cost)
+            try:
+                return answers.decode(await self._call(name, cost, fields), kind, name)
+            except Refusal as refusal:
+                if last or refusal.kind != "unknown":
+                    raise read_error(refusal, name) from None
+        raise AssertionError("the last try returns or raises")
 
     async def write(self, name: str, kind: type[T], cost: float, **fields: Any) -> T:
         """The answer of a call that changes something; raises Refusal."""
@@ -153,11 +157,24 @@ class PrivateKraken:
         """All open orders of the account by exchange id, or ``only`` those with a ``cl_ord_id``."""
         return (await self.read("OpenOrders", answers.OpenOrders, trades=True, **only))["open"]
 
-    async def closed_orders(self, client_id: str, start: int) -> dict[str, answers.Order]:
-        """The newest finished orders with this client id, opened or closed after ``start``."""
-        only = {"cl_ord_id": client_id, "start": start} if start else {"cl_ord_id": client_id}
-        kind = answers.ClosedOrders
-        return (await self.read("ClosedOrders", kind, HISTORY, trades=True, **only))["closed"]
+    async def closed_orders(
+        self, start: int, pages: int | None = None, **only: Any
+    ) -> dict[str, answers.Order]:
+        """All orders opened or closed after ``start``, or those of the newest ``pages``; ``only``
+        those with a ``cl_ord_id``.
+        """
+        window = {"start": start, "end": int(self.clock() + self.public.offset_seconds) + 1} | only
+        found: dict[str, answers.Order] = {}
+        count, place = 1, 0
+        while place < count and pages != 0:
+            page = await self.read(
+                "ClosedOrders", answers.ClosedOrders, HISTORY, trades=True, ofs=place, **window
+            )
+            still = not found or page["count"] == count
+            found |= _whole("ClosedOrders", page, "closed", still, place)
+            count, place = page["count"], place + PAGE_ROWS
+            pages = None if pages is None else pages - 1
+        return found
 
     async def query_orders(self, ids: Iterable[str]) -> dict[str, answers.Order]:
         """These orders by exchange id, 50 a call; those Kraken does not know are left out."""
@@ -207,10 +224,10 @@ class PrivateKraken:
         return fresh, " ".join([f"{newest:.4f}", f"{floor:.4f}", *recent])
 
 
-def _whole(name: str, page: Any, field: str, still: bool) -> dict[str, Any]:
+def _whole(name: str, page: Any, field: str, still: bool, place: int = 0) -> dict[str, Any]:
     rows: dict[str, Any] = page[field]
     if not still:
         raise RetryLater(f"{name}: rows came while it was read")
-    if len(rows) < min(PAGE_ROWS, page["count"]):
+    if len(rows) < min(PAGE_ROWS, page["count"] - place):
         raise BadAnswer(name, f"{len(rows)} rows of {page['count']}: the page is cut short")
     return rows

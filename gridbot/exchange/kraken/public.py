@@ -42,19 +42,22 @@ class PublicKraken:
         self._names: Names | None = None
 
     async def get(self, name: str, kind: type[T], **query: str | int) -> T:
-        """The answer of one public endpoint."""
-        now = self.clock()
-        if (until := self._pace.free_at(now, 1.0)) > now:
-            raise RateLimited(f"{name}: too many public calls", until)
-        self._pace.charge(now, 1.0)
-        try:
-            raw = await self.http.call("GET", f"/0/public/{name}", params=query)
-        except Refusal as refusal:
-            if refusal.kind == "backoff" and not refusal.until:
-                refusal.until = self.http.quiet_until = now + BACKOFF_SECONDS
-                self.http.quiet_reason = refusal.text
-            raise read_error(refusal, name) from None
-        return answers.decode(raw, kind, name)
+        """The answer of one public endpoint; one that makes no sense is asked for once more."""
+        for last in (False, True):
+            now = self.clock()
+            if (until := self._pace.free_at(now, 1.0)) > now:
+                raise RateLimited(f"{name}: too many public calls", until)
+            self._pace.charge(now, 1.0)
+            try:
+                raw = await self.http.call("GET", f"/0/public/{name}", params=query)
+                return answers.decode(raw, kind, name)
+            except Refusal as refusal:
+                if refusal.kind == "backoff" and not refusal.until:
+                    refusal.until = self.http.quiet_until = now + BACKOFF_SECONDS
+                    self.http.quiet_reason = refusal.text
+                if last or refusal.kind != "unknown":
+                    raise read_error(refusal, name) from None
+        raise AssertionError("the last try returns or raises")
 
     async def server_time(self) -> float:
         """Kraken's clock in epoch seconds, whole ones; sets ``offset_seconds``."""

@@ -149,15 +149,15 @@ def test_fees_are_those_of_the_account() -> None:
 
 def test_an_order_is_found_among_the_open_then_among_the_closed() -> None:
     kraken = kraken_with(O9=order("gbtest9"), O1=order("gbtest1"))
-    assert run(kraken.exchange().find("gbtest1", START)).exchange_id == "O1"
+    assert run(kraken.exchange().find(["gbtest1"], START))[0].exchange_id == "O1"
     assert kraken.count("ClosedOrders") == 0
     kraken = kraken_with(O9=order("gbtest9"))
-    assert run(kraken.exchange().find("gbtest1", START)) is None
+    assert run(kraken.exchange().find(["gbtest1"], START)) == []
     assert kraken.asked("ClosedOrders")["start"] == START - 60
     closed = {"O2": order("gbtest1", status="closed", opentm=START),
               "O1": order("gbtest1", status="canceled", opentm=START - 50)}  # fmt: skip
     kraken.answers["ClosedOrders"] = {"closed": closed, "count": 2}
-    assert run(kraken.exchange().find("gbtest1", START)).exchange_id == "O2"
+    assert run(kraken.exchange().find(["gbtest1"], START))[0].exchange_id == "O2"
 
 
 def test_reports_are_read_by_id_and_by_client_id_where_there_is_none() -> None:

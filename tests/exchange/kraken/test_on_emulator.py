@@ -105,13 +105,13 @@ def test_a_placing_whose_answer_was_lost_is_found_by_its_client_id() -> None:
         order = world.buy(1, price - price % 100 - 2000)
         assert (await exchange.place([order]))[0].kind == "accepted"
         again = (await exchange.place([order]))[0]  # as if it had not been heard
-        found = await exchange.find("gbtest1", world.now)
+        found = (await exchange.find(["gbtest1"], world.now))[0]
         assert found is not None and again.kind == "accepted"
         assert again.exchange_id == found.exchange_id
-        assert await exchange.find("gbtest9", world.now) is None
+        assert await exchange.find(["gbtest9"], world.now) == []
         await exchange.cancel(["gbtest1"])
         world.now += 5
-        found = await exchange.find("gbtest1", world.now - 60)
+        found = (await exchange.find(["gbtest1"], world.now - 60))[0]
         assert found is not None and found.state == "cancelled"
 
     run(lost())
@@ -172,7 +172,7 @@ def test_under_all_faults_reads_raise_what_they_may_and_every_write_has_an_outco
                 live(0, exchange_id=one.exchange_id) for one in answers[-5:] if one.exchange_id
             ]
             for read in (exchange.changes("", lambda known=known: known), exchange.balances(),
-                         exchange.own_ledger(""), exchange.find(f"gbtest{turn}", START),
+                         exchange.own_ledger(""), exchange.find([f"gbtest{turn}"], START),
                          exchange.quote(), exchange.instrument()):  # fmt: skip
                 try:
                     await read

@@ -40,7 +40,7 @@ def test_the_nonce_file_is_rarely_written(tmp_path: Path) -> None:
     private = kraken.private(nonce=file)
     run(private.open_orders())
     before = file.stat().st_mtime_ns, file.read_text()
-    kraken.now += 59
+    kraken.now += 4
     run(private.open_orders())
     assert (file.stat().st_mtime_ns, file.read_text()) == before
     assert int(before[1]) > kraken.nonces[-1]
