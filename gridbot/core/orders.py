@@ -19,6 +19,7 @@ OrderStanding = Literal["wanted", "pending", "open", "unknown", "cancelling"]
 AfterCancel = Literal["", "write_off", "drain", "cut", "remove", "operator"]
 CLIENT_PREFIX = "gb"
 INSTANCE_LENGTH = 4
+CLIENT_ID_MAX = 18  # Kraken takes no longer one
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -103,9 +104,17 @@ def client_id_text(instance: str, number: int) -> str:
 
 def newest_number(client_ids: Iterable[str], instance: str) -> int | None:
     """The highest running number among client ids of this instance; None if none is."""
+    numbers = [order_number(one, instance) for one in client_ids]
+    return max((one for one in numbers if one is not None), default=None)
+
+
+def order_number(client_id: str, instance: str) -> int | None:
+    """The running number in ``client_id``; None unless it is written as this instance does."""
     prefix = client_prefix(instance)
-    digits = [one.removeprefix(prefix) for one in client_ids if one.startswith(prefix)]
-    return max((int(one, 36) for one in digits if one.isascii() and one.isalnum()), default=None)
+    digits = client_id.removeprefix(prefix)
+    if client_id != prefix + digits or not digits or set(digits) - set(DIGITS):
+        return None
+    return None if digits[0] == "0" or len(client_id) > CLIENT_ID_MAX else int(digits, 36)
 
 
 class Registry:

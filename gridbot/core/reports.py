@@ -14,7 +14,7 @@ from gridbot.core import account
 from gridbot.core import state_machine as reducer
 from gridbot.core.ledger import DoubleBooking
 from gridbot.core.numbers import ZERO, floor_to_step, plain, quantum, round_half_even
-from gridbot.core.orders import LiveOrder, client_prefix
+from gridbot.core.orders import LiveOrder, order_number
 from gridbot.core.positions import FillPart
 from gridbot.core.records import OrderReport, Outcome, Severity, StepInput
 from gridbot.core.slot import Slot, Waiting
@@ -49,12 +49,17 @@ def apply(brain: Brain, step: StepInput) -> None:
 
 
 def _stranger(brain: Brain, report: OrderReport) -> None:
-    """An open order with our prefix that is not in the books was declared absent too early, or is
-    of a life that a restored backup has forgotten: it is cancelled. A stale listing of one that is
-    known to be finished means nothing."""
-    client_id = report.client_id
-    ours = client_id.startswith(client_prefix(brain.instance)) and brain.run_state != "halted"
-    if ours and client_id not in brain.books.finished and client_id not in brain.out.cancels:
+    """An open order of ours that is not in the books was declared absent too early, or is of a life
+    that a restored backup has forgotten: it is cancelled. A stale listing of one that is known to
+    be finished means nothing, and a number never given is somebody else's order."""
+    client_id, number = report.client_id, order_number(report.client_id, brain.instance)
+    ours = number is not None and number < brain.next_order_number
+    if (
+        ours
+        and brain.run_state != "halted"
+        and client_id not in brain.books.finished
+        and client_id not in brain.out.cancels
+    ):
         brain.out.cancels.append(client_id)
         brain.emit("cancelled", "warn", order=client_id, reason="not in our books")
 

@@ -21,7 +21,7 @@ import msgspec
 from gridbot.core.brain import Brain, StepOutputs
 from gridbot.core.brain_state import load_brain
 from gridbot.core.ledger import SLOT_LINES_MAX, Books
-from gridbot.core.orders import DIGITS, client_prefix, newest_number
+from gridbot.core.orders import DIGITS, INSTANCE_LENGTH, client_prefix, newest_number
 from gridbot.core.records import (
     BootRecord,
     Command,
@@ -56,7 +56,6 @@ if TYPE_CHECKING:  # an HTTP client takes time to import that a simulation does 
     from gridbot.exchange.kraken.public import PublicKraken
 
 NONCE_FILE = "nonce"
-INSTANCE_LENGTH = 4
 LINES_RECALLED = 2_000  # of the ledger, for the screen
 # Sections of the configuration whose edit changes a directory's engine.
 EDITABLE = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
@@ -172,6 +171,8 @@ async def _open_live(
             engine = await resume(
                 store, brain, settings, exchange, at=now, clock=clock, newest=newest, adopt=adopt
             )
+            if instrument != brain.instrument:
+                engine.note(instrument=instrument)
         return OpenEngine(engine, MarketFeed(engine, settings, exchange.quote, exchange.close))
 
 

@@ -30,13 +30,14 @@ class World:
         lines = [self.emulator.stdout.readline().strip() for _ in range(3)]
         self.address = lines[0].rpartition(" ")[2]
         self.key, self.secret = (line.partition(": ")[2] for line in lines[1:])
+        self.keys = {"KRAKEN_API_KEY": self.key, "KRAKEN_API_SECRET": self.secret}
 
     def words(self, *more: str) -> list[str]:
         """The settings of a live engine here."""
         settings = {
             "run.mode": "live", "exchange.pair": "BTC/USD", "exchange.base_url": self.address,
             "funds.quote": "1000", "funds.base": "all", "exchange.lockout_sec": "2",
-            "exchange.tier": "pro", "timing.poll_interval_seconds": "1",
+            "exchange.tier": "pro", "timing.poll_interval_seconds": "2",
         }  # fmt: skip
         settings |= dict(text.split("=", 1) for text in more)
         given = [word for key, text in settings.items() for word in ("--set", f"{key}={text}")]
@@ -46,11 +47,7 @@ class World:
     def environment(self) -> dict[str, str]:
         foreign = ("GRIDBOT_", "KRAKEN_", "XDG_")
         env = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
-        return (
-            env
-            | {"HOME": str(self.place)}
-            | {"KRAKEN_API_KEY": self.key, "KRAKEN_API_SECRET": self.secret}
-        )
+        return env | {"HOME": str(self.place)} | self.keys
 
     def run(self, *words: str, code: int = 0) -> str:
         """The output of a command that ends."""
@@ -104,13 +101,17 @@ class World:
         lines = (self.directory / "ledger.jsonl").read_bytes().splitlines()
         return [json.loads(line) for line in lines]
 
-    def wait_for(self, faults: Callable[[], list[str]], seconds: float) -> None:
-        """Until nothing is wrong any more; fails with what still is."""
+    def wait_for(self, faults: Callable[[], list[str]], seconds: float, dead: bool = False) -> None:
+        """Until nothing is wrong any more; fails with what still is; ``dead`` engines may be."""
         end = time.monotonic() + seconds
         while found := faults():
             assert time.monotonic() < end, "\n".join([*found, *self.tail()])
-            assert self.engine is None or self.engine.poll() is None, self.tail()
-            time.sleep(1)
+            assert dead or self.engine is None or self.engine.poll() is None, self.tail()
+            time.sleep(0.5)
+
+    def said(self, text: str) -> int:
+        """How many lines of the log hold ``text``."""
+        return sum(text in line for line in self.log.read_text().splitlines())
 
     def tail(self, count: int = 30) -> list[str]:
         return self.log.read_text().splitlines()[-count:]

@@ -54,6 +54,10 @@ def test_a_killed_engine_goes_on_where_it_was(worlds: Worlds) -> None:
     assert world.stop() == 0
     assert "all sums are equal" in world.run("ledger", "reconcile", *world.words())
     world.run("ledger", "verify", *world.words())
+    left = b"".join(file.read_bytes() for file in world.place.rglob("*") if file.is_file())
+    assert len(left) > 10_000
+    for part in (world.key[:12], world.key[-12:], world.secret[:12], world.secret[-14:-2]):
+        assert part.encode() not in left
 
 
 def test_an_old_copy_of_a_directory_is_refused_until_adopted(worlds: Worlds) -> None:
@@ -69,6 +73,67 @@ def test_an_old_copy_of_a_directory_is_refused_until_adopted(worlds: Worlds) -> 
     world.directory = stranger
     world.start("slots.initial_slots=4")
     world.wait_for(lambda: unsettled(world), 40)
+
+
+def test_a_paper_engine_makes_no_private_request(worlds: Worlds) -> None:
+    world = worlds("--speed", "3600", "--seed", "6")
+    paper = ("run.mode=paper", "sim.quote_balance=1000", "slots.initial_slots=4")
+    for fills in (1, 3):  # the second life replays the first
+        world.start(*paper, words=())
+        world.wait_for(filled(world, fills), 60)
+        assert world.stop() == 0
+    for command in (["doctor"], ["plan"], ["status"], ["ledger", "verify"]):
+        assert world.secret not in world.run(*command, *world.words(*paper))
+    log = world.emulated("log")
+    assert (log["private"], log["Ticker"] > 5) == (0, True)
+    assert "belongs to paper" in world.run("run", "--headless", "--yes", *world.words(), code=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "line"),
+    [
+        ("KRAKEN_API_KEY=nobody", 1, "EAPI:Invalid key"),
+        ("KRAKEN_API_SECRET=" + "A" * 86 + "==", 1, "EAPI:Invalid signature"),
+        ("exchange.pair=DOGGY/USD", 2, "Kraken lists no pair 'DOGGY/USD'; did you mean DOGE/USD"),
+        ("run.mode=live", None, "started with 2 slots"),
+    ],
+)
+def test_what_cannot_begin_says_so_in_one_line(
+    worlds: Worlds, change: str, code: int | None, line: str
+) -> None:
+    world = worlds("--clock-offset", "3600", "--tier", "starter")  # which is no obstacle
+    key, _, value = change.partition("=")
+    world.keys |= {key: value} if key.startswith("KRAKEN") else {}
+    world.start(*([change] if "." in key else []))
+    assert world.engine is not None
+    world.wait_for(lambda: [] if world.said(line) else ["not said"], 30, dead=True)
+    if code is not None:
+        assert world.engine.wait(10) == code
+        assert len(world.tail()) == 1
+    assert value not in "".join(world.tail()) or key == "exchange.pair" or code is None
+
+
+@pytest.mark.parametrize(
+    ("trouble", "text"),
+    [
+        ({"mode": "maintenance"}, "EService:Unavailable"),
+        ({"faults": {"html": 1.0}}, "was not JSON"),
+        ({"faults": {"lockout": 1.0}}, "Temporary lockout"),
+    ],
+)
+def test_an_exchange_that_cannot_be_asked_is_waited_for(
+    worlds: Worlds, trouble: dict[str, object], text: str
+) -> None:
+    world = worlds("--tier", "pro")
+    for what, body in trouble.items():
+        world.emulated(what, body if isinstance(body, dict) else {what: body})
+    world.start()
+    world.wait_for(lambda: [] if world.said(text) else ["not said"], 30)
+    world.emulated("faults", {})
+    world.emulated("mode", {"mode": "online"})
+    world.wait_for(lambda: [] if world.said("started with 2") else ["waits"], 40)
+    assert 1 <= world.said("trying again") <= 6
+    assert world.stop() == 0
 
 
 @pytest.mark.soak

@@ -158,7 +158,10 @@ class KrakenExchange:
         found = await self._listed()
         gone = [live for name, live in believed.items() if name not in found and live.exchange_id]
         found |= {report.client_id: report for report in await self.reports(gone)}
-        strange = found.keys() - believed.keys()
+        strange, here = found.keys() - believed.keys(), await self._listing()
+        self.foreign_orders += len(strange)
+        for name in strange:
+            self._hold(here, found[name])
         news = [found[name] for name in found if name in strange - self._told]
         self._told = set(strange)
         news += [found[one] for one, live in believed.items() if _is_news(live, found.get(one))]
@@ -401,14 +404,18 @@ class KrakenExchange:
                 continue
             self.foreign_orders += pair == here
             if pair is not None and row.descr["ordertype"] == "limit":
-                rest, buys = row.vol - row.vol_exec, row.descr["type"] == "buy"
-                asset = pair.quote if buys else pair.base
-                held = rest * answers.limit_price(row) if buys else rest
-                self._foreign[asset] = self._foreign.get(asset, ZERO) + held
+                self._hold(pair, self._report(txid, row))
         young = self._clock() - YOUNG_SECONDS
         opened = {one.client_id: one.opened_at for one in ours.values()}
         self._touched = {k: v for k, v in (opened | self._touched).items() if v > young}
         return ours
+
+    def _hold(self, pair: Listing, order: OrderReport) -> None:
+        """Count what an order that is not ours reserves."""
+        rest, buys = order.volume - order.executed, order.side == "buy"
+        asset, held = (pair.quote, rest * order.price) if buys else (pair.base, rest)
+        assert self._foreign is not None, "counted while a listing is read"
+        self._foreign[asset] = self._foreign.get(asset, ZERO) + held
 
     async def _query(self, txids: list[str]) -> list[OrderReport]:
         rows = await self._private.query_orders(txids)
