@@ -25,8 +25,8 @@ COMMANDS = [
 REPORT_FIELDS = re.findall(r"\w+", """
     pair source ticks simulated_seconds elapsed_seconds ticks_per_second slots orders_placed
     orders_cancelled orders_rejected executions round_trips orphans reprices write_offs profit
-    inventory balances open_orders_max effective_cap invariant_violations quarantined_slots
-    idle_without_reason ledger_entries ledger_ok state_sha256
+    governor auto_slots inventory balances open_orders_max effective_cap invariant_violations
+    quarantined_slots idle_without_reason ledger_entries ledger_ok state_sha256
 """)  # fmt: skip
 BUSY = ("--slots", "10", "--sticky-ratio", "0.5", "--set", "sim.volatility=0.3")
 
@@ -537,6 +537,16 @@ def test_a_good_configuration_is_ok(gridbot: Gridbot) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("ok\n")
     assert "grid.profit_pct = 1.5 [flag --set grid.profit_pct]" in ran.out
+
+
+def test_the_check_warns_of_odds_below_break_even_and_asks_no_real_market(gridbot: Gridbot) -> None:
+    short = gridbot("config", "check", "--set", "cycle.s1_orphan_after_sec=600")
+    assert re.search(r"\nodds +\d.* exits at 1 % were reached within 10 min ", short.out)
+    assert re.search(r"\nWARNING +CYCLE SLOTS LOSE MONEY HERE: ", short.out)
+    unknown = gridbot("config", "check", "--set", "exchange.pair=FOO/BAR")
+    assert (unknown.code, "\nodds" in unknown.out) == (0, False)
+    paper = gridbot("config", "check", "--set", "run.mode=paper")
+    assert paper.out.endswith("\nodds            of this market: gridbot doctor asks Kraken\n")
 
 
 def test_each_value_is_shown_with_its_origin(

@@ -485,6 +485,7 @@ TEXTS = {
     "path": ["/srv/grid bot/ü", "~/data"],
     "url": ["https://example.org/x"],
     "line": ["abc123!"],
+    "names": ["trend_hint", "a-1, b.2,c"],
     "file_path": ["/etc/gridbot/credentials", "~/keys"],
     "text": ["notify --to me", "/usr/bin/true"],
     "address": ["https://api.kraken.com", "http://127.0.0.1:8000", "http://localhost/"],
@@ -667,7 +668,7 @@ def test_check_paints_the_money_picture() -> None:
         "full house      84 sticky slots hold up to 168 orders; 123 of them wait for capacity",
         "capital         about 10 quote and the same worth of base per slot, 140 of each for "
         "14 slots; funds.quote 55 pays for 5 buy entries",
-        "not default     4 of 80 settings",
+        "not default     4 of 81 settings",
         "  exchange.tier = starter [flag --set exchange.tier]",
         "  funds.quote = 55 [flag --set funds.quote]",
         "  grid.profit_pct = 1.5 [flag --set grid.profit_pct]",

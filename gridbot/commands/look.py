@@ -3,6 +3,8 @@
 The reports are templates in texts.toml; a Decimal in one is written as people write it.
 """
 
+import asyncio
+import contextlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -23,10 +25,23 @@ from gridbot.core.verify import VerifyReport
 from gridbot.engine import inspect
 from gridbot.engine.directory import DataDirectory
 from gridbot.engine.status import SlotStatus, Status
+from gridbot.engine.telemetry import market_odds
+from gridbot.engine.venues import Venue, plan_venue
+from gridbot.exchange.instruments import UnknownPair
 
 
 def check_config(choices: Choices) -> None:
-    print(render_check(choices.load()))
+    loaded = choices.load()
+    print(render_check(loaded))
+    if loaded.settings.run.mode != "sim":
+        print("odds            of this market: gridbot doctor asks Kraken")
+        return
+    with contextlib.suppress(UnknownPair):  # a recording may be of any
+        plan = plan_venue(loaded.settings)
+        seen = market_odds(loaded.settings, plan.instrument, plan.maker_fee_pct, Venue(plan))
+        if bet := asyncio.run(seen)[-1]:
+            print("odds           ", bet.text)
+            print(f"WARNING         {bet.warning}\n" * bool(bet.warning), end="")
 
 
 def show_config(choices: Choices) -> None:
@@ -80,6 +95,8 @@ def status_text(status: Status) -> str:
         price="none yet" if mid is None else mid, balances=", ".join(balances),
         process=f", process {engine.pid}" if engine.pid else "",
         reason=f" ({engine.reason})" if engine.reason else "",
+        inventory_worth=status.profit.inventory_cost + status.profit.inventory,
+        governor=status.governor, few=", few data" if status.governor["few_data"] else "",
         waiting=sum(bool(slot.waiting) for slot in status.slots),
         alarms="".join(f"alarm     {alarm.text}\n" for alarm in status.alarms),
         table="\n".join(columns([head, *map(_slot_row, status.slots)])),

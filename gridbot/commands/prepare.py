@@ -35,6 +35,7 @@ from gridbot.core.settings import Settings
 from gridbot.engine import inspect
 from gridbot.engine.directory import DataDirectory, free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
+from gridbot.engine.telemetry import market_odds
 from gridbot.engine.venues import plan_venue, venue_fees
 from gridbot.exchange.instruments import DEFAULT_PAIR, UnknownPair
 from gridbot.exchange.kraken.account import KrakenExchange
@@ -214,6 +215,8 @@ async def _market(
     plan = plan_first_start(settings, pair, await public.quote(pair.pair), fees)
     low = plan["profit_pct"] < plan["fee_floor_pct"]
     found.note("fees", Report().format(TEXTS["reports"]["fees"], **plan), low, "failed")
+    if bet := (await market_odds(settings, pair, fees.maker_pct))[-1]:
+        found.note("odds", bet.warning or bet.text, bool(bet.warning))
     small = [text for text in plan["waiting"] if "minimum size" in text]
     size = f"{plain(settings.grid.order_size)} {pair.quote}"
     found.note("order size", small[0] if small else size, bool(small), "failed")

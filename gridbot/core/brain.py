@@ -9,12 +9,14 @@ lets a slot react, ``placing`` sends what is wanted and allowed, ``lifecycle`` o
 
 import zlib
 from decimal import Decimal
+from math import inf
 from typing import Any, Literal
 
 import msgspec
 
-from gridbot.core import account, lifecycle, placing, reports, trading
+from gridbot.core import account, closing, governor, lifecycle, placing, reports, risk, trading
 from gridbot.core.capacity import WorkBank, effective_cap, work_bank
+from gridbot.core.exits import Exits
 from gridbot.core.ledger import Books
 from gridbot.core.numbers import ZERO, plain
 from gridbot.core.orders import LiveOrder, Registry, client_id_text
@@ -35,7 +37,7 @@ from gridbot.core.settings import Settings, fee_floor_pct, settings_from_plain
 from gridbot.core.slot import Slot, Waiting, next_wake
 from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 
-CORE_VERSION = 2
+CORE_VERSION = 3
 # What a halt may be for; the text of one begins with it.
 HALT_REASONS = (
     "journal or ledger", "credentials refused", "an execution cannot be booked", "pair delisted",
@@ -73,6 +75,7 @@ class Counters(msgspec.Struct):
     quarantines: int = 0
     capacity_waits: int = 0
     open_orders_max: int = 0
+    partials_cancelled: int = 0
 
 
 class Brain:
@@ -110,7 +113,10 @@ class Brain:
         self.pools: dict[tuple[int, TradeId], Waiting] = {}
         self.write_offs: list[str] = []
         self.written_off_base = self.written_off_cost = ZERO
-        self.deliver_all = False
+        self.exits, self.governor, self.risk = Exits(), governor.GovernorState(), risk.RiskState()
+        self.governor_at: float | None = None  # None: time alone changes nothing
+        self.auto_slots = self.best_multiple = 0
+        self.deliver_all = self.closing = False
         self._bounds = NEVER
         self._forget_step()
 
@@ -126,6 +132,9 @@ class Brain:
         self._forget_step()
         self.seq, self.now = step.seq, step.at
         self.counters.steps += 1
+        guarded = self.settings.risk != risk.NO_LIMITS
+        if guarded:
+            risk.begin_step(self)
         if step.changes is not None:
             self._apply_changes(step.changes)
         reports.apply(self, step)
@@ -133,12 +142,24 @@ class Brain:
             self.price, self.price_at = step.price, step.at
             self.bid = step.price if step.bid is None else step.bid
             self.ask = step.price if step.ask is None else step.ask
+        self.exits.see(self.now, step.price, self.settings.governor.window_sec)
         for command in step.commands:
             lifecycle.obey(self, command)
+        if step.recommendations:
+            governor.hear(self, step.recommendations)
         if self.deliver_all:
             self.due.update(self.slots)
         self.due |= self.wakes.due(None if self.price is None else float(self.price), self.now)
         trading.run_due_slots(self, step)
+        placing.settle(self)
+        if guarded:
+            risk.check(self)
+        if self.books.lines or self.recheck:
+            lifecycle.grow(self)
+        if self.exits.news or self.recheck or self.now >= (self.governor_at or inf):
+            governor.run(self)
+        if self.closing:
+            self.closing = closing.follow_market(self)
         placing.run(self)
         self._rearm()
         self.out.lines = self.books.take_lines()
@@ -206,11 +227,17 @@ class Brain:
             parts = orders.partial.values()
             times += [one.partial_since + wait for one in parts if self.may_cut(one)]
             at = min([at, *times])
+        if not self.price_lost:
+            down, up = self.exits.tighten(down, up, self.now)
+            if self.settings.risk != risk.NO_LIMITS:
+                risk_down, risk_up = risk.bounds(self)
+                down, up = max(down, risk_down), min(up, risk_up)
+        at = at if self.governor_at is None else min(at, self.governor_at)
         self._bounds = Wake(down, up, at)
 
     def bounds(self) -> Wake:
         """Prices and time up to which nothing can happen; the shell need not deliver before."""
-        return NEXT_TICK if self.deliver_all else self._bounds
+        return NEXT_TICK if self.deliver_all or self.closing else self._bounds
 
     def may_place(self, live: LiveOrder) -> bool:
         """A wanted exit that only waits for its time."""
@@ -251,7 +278,17 @@ class Brain:
     def is_frozen(self, slot: Slot) -> bool:
         """Neither refreshes nor deadlines run for this slot."""
         stopped = slot.paused_at is not None or slot.removing or bool(slot.quarantined)
-        return stopped or self.run_state in ("paused", "halted")
+        return stopped or self.run_state in ("paused", "halted") or bool(self.risk_reason)
+
+    @property
+    def stands_still(self) -> bool:
+        """Paused, halted or stopped by a risk limit: no deadline of any slot runs."""
+        return self.run_state in ("paused", "halted") or bool(self.risk_reason)
+
+    def stand_still(self) -> None:
+        """From now on, unless it does already; called before the reason is noted."""
+        if not self.stands_still:
+            self.paused_at = self.now
 
     def look_again(self, slot: Slot | None = None) -> None:
         """All that waits is tried again in this step; the slot, or every one, wakes."""
@@ -261,6 +298,7 @@ class Brain:
     def count_kinds(self) -> None:
         """Slots came, went or changed kind."""
         self.cycle_slots = sum(slot.kind == "cycle" for slot in self.slots.values())
+        self.exits.news = True
 
     def configure(self, slot: Slot) -> None:
         """Anything that the reducer's configuration of a slot depends on has changed."""
@@ -293,7 +331,7 @@ class Brain:
         ``reason`` is one of HALT_REASONS, alone or before a colon."""
         assert reason.partition(":")[0] in HALT_REASONS, f"no reason to halt: {reason}"
         if self.run_state != "halted":
-            self.paused_at = self.paused_at if self.run_state == "paused" else self.now
+            self.stand_still()
             self.run_state, self.state_reason = "halted", reason
             self.recheck = True
             self.emit("halted", "bad", reason=reason)

@@ -14,9 +14,12 @@ from gridbot.core.account import Gap
 from gridbot.core.brain import Brain, Counters, RunState
 from gridbot.core.canonical import sha256_of
 from gridbot.core.capacity import Kind
+from gridbot.core.exits import ExitRecord, Exits
+from gridbot.core.governor import GovernorState
 from gridbot.core.ledger import Books
 from gridbot.core.placing import POOLED
 from gridbot.core.records import Ack, Balance, Fees, Instrument, TradeId
+from gridbot.core.risk import RiskState
 from gridbot.core.settings import settings_from_plain
 from gridbot.core.slot import Slot, Waiting
 from gridbot.core.state_machine import FillEvent, RecoveryFillEvent, from_dict, to_dict
@@ -33,17 +36,19 @@ _BRAIN: dict[str, Any] = {
     "written_off_base": Decimal, "written_off_cost": Decimal, "drift": dict[str, Decimal],
     "drift_noted": dict[str, Decimal], "balances": dict[str, Balance], "rows_seen": list[str],
     "unsettled": dict[str, Gap], "foreign_orders": int, "trouble": str, "counters": Counters,
+    "governor": GovernorState, "governor_at": float | None, "risk": RiskState, "auto_slots": int,
+    "best_multiple": int,
 }  # fmt: skip
 _SLOT: dict[str, Any] = {
     "id": int, "kind": Kind, "rung": int, "created_at": float, "alias": str,
     "paused_at": float | None, "quarantined": str, "removing": bool, "last_fill_at": float,
-    "parked": dict[TradeId, str], "rules_raised": bool,
+    "parked": dict[TradeId, str], "rules_raised": bool, "converted_at": float | None,
 }  # fmt: skip
 _INBOX = {"fill": FillEvent, "recovery": RecoveryFillEvent}
 # Left out of the fingerprint.
 _NOT_TRADING = (
-    "acked", "archived", "configured", "counters", "disk", "instance", "next_event_id", "seq",
-    "started_at",
+    "acked", "archived", "configured", "counters", "disk", "governor_at", "instance",
+    "next_event_id", "seq", "started_at",
 )  # fmt: skip
 _NOT_MONEY = ("booked", "counts", "finished", "head_hash")
 
@@ -56,6 +61,7 @@ def brain_to_state(brain: Brain) -> dict[str, Any]:
         "acked": [msgspec.to_builtins(ack) for ack in brain.acked.values()],
         "orders": brain.registry.to_state(),
         "books": brain.books.to_state(),
+        "exits": msgspec.to_builtins(brain.exits.record),
         "slots": [_slot_to_state(slot) for slot in brain.slots.values()],
     }
 
@@ -91,9 +97,12 @@ def load_brain(state: dict[str, Any]) -> Brain:
     brain.acked = {ack.command_id: ack for ack in msgspec.convert(state["acked"], list[Ack])}
     brain.registry.load(state["orders"])
     brain.books = Books.from_state(state["books"])
+    brain.exits = Exits(msgspec.convert(state["exits"], ExitRecord))
+    brain.closing = any(live.closing for live in brain.registry.by_client.values())
     for slot_state in state["slots"]:
         _load_slot(brain, slot_state)
     brain.count_kinds()
+    brain.exits.news = False
     brain.rearm_all()
     return brain
 

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
+from gridbot.core import closing, governor, risk
+from gridbot.core.answers import Refusal
 from gridbot.core.capacity import ORDERS_RESERVED, Kind
 from gridbot.core.numbers import ZERO, NumberError, parse_decimal, plain
+from gridbot.core.placing import free_funds
 from gridbot.core.records import Ack, Balance, Command
 from gridbot.core.slot import Slot, exit_span
 from gridbot.core.state_machine import PairState
-from gridbot.core.trading import cancel, stop_waiting
+from gridbot.core.trading import cancel, cancel_entries, stop_waiting
 
 if TYPE_CHECKING:
     from gridbot.core.brain import Brain
@@ -29,14 +32,6 @@ if TYPE_CHECKING:
 Args = dict[str, Any]
 ADD_MAX = 10
 ACKS_KEPT = 500
-
-
-class Refusal(Exception):
-    """A command that may not be carried out: a stable code and one line for the operator."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 def obey(brain: Brain, command: Command) -> None:
@@ -87,8 +82,8 @@ def _enter(brain: Brain, state: Literal["paused", "draining"]) -> None:
     if brain.run_state == "halted":
         raise Refusal("E22", f"HALTED: {brain.state_reason}; resume after fixing")
     if state == "paused":
-        brain.paused_at = brain.now
-    elif brain.run_state == "paused":
+        brain.stand_still()
+    elif brain.run_state == "paused" and not brain.risk_reason:
         _shift_all(brain)
     brain.run_state = state
     brain.look_again()
@@ -97,10 +92,12 @@ def _enter(brain: Brain, state: Literal["paused", "draining"]) -> None:
 def _resume(brain: Brain, args: Args) -> str:
     wanted = brain.registry.wanted.values()
     parked = any(slot.parked for slot in brain.slots.values()) or any(x.parked for x in wanted)
-    if brain.run_state == "running" and not parked:
+    if brain.run_state == "running" and not parked and not brain.risk_reason:
         raise Refusal("E21", "not paused")
-    if brain.run_state in ("paused", "halted"):
+    if brain.stands_still:
         _shift_all(brain)
+    if brain.risk_reason:
+        risk.rearm(brain)
     brain.run_state, brain.state_reason = "running", ""
     for slot in brain.slots.values():
         _unpark(brain, slot)
@@ -136,22 +133,15 @@ def _shift_deadlines(slot: Slot, seconds: float) -> None:
 
 def _drain(brain: Brain, args: Args) -> str:
     _enter(brain, "draining")
-    count = _cancel_entries(brain)
+    count = cancel_entries(brain)
     brain.emit("drained", "warn", cancelled=count)
     return f"draining; {count} entries are being cancelled, exits stay"
-
-
-def _cancel_entries(brain: Brain) -> int:
-    entries = [live for live in brain.registry.by_client.values() if live.role == "entry"]
-    for live in entries:
-        cancel(brain, live, "drain")
-    return len(entries)
 
 
 def _cancel_all(brain: Brain, args: Args) -> str:
     if brain.run_state != "halted":
         _enter(brain, "draining")
-    count = _cancel_entries(brain)
+    count = cancel_entries(brain)
     for live in list(brain.registry.by_client.values()):
         if live.role == "exit" and live.standing == "wanted":
             live.parked = "cancelled by operator"
@@ -296,11 +286,7 @@ def _toggle(brain: Brain, args: Args) -> str:
             raise Refusal("E31", "band STOP: a cycle slot needs room for 4 orders")
         if warning := _overdue_text(brain, slot):
             raise Refusal("confirm", warning)
-    slot.kind, slot.timer_at = kind, 0.0
-    brain.count_kinds()
-    brain.configure(slot)
-    brain.look_again(slot)
-    brain.emit("toggled", "info", slot.id, slot_kind=kind)
+    governor.convert(brain, slot, kind)
     return f"slot {slot.id} is {kind} now"
 
 
@@ -319,6 +305,34 @@ def _overdue_text(brain: Brain, slot: Slot) -> str:
     return f"{age}: the next tick would orphan it, {worth}"
 
 
+def grow(brain: Brain) -> None:
+    """Add the slots that profit has earned: one for each multiple of the threshold that the sum of
+    realised results and write-offs ever reached. Looked at when something was booked or changed
+    from outside; what finds no room or funds then stays earned."""
+    slots = brain.settings.slots
+    if not slots.max_auto_slots or not brain.started_at:
+        return
+    brain.best_multiple = max(
+        brain.best_multiple, int(risk.booked(brain) // slots.slot_profit_threshold)
+    )
+    while brain.auto_slots < min(brain.best_multiple, slots.max_auto_slots):
+        kind = _default_kind(brain)
+        if brain.work_bank.band != "normal" or _full(brain, kind) or not _both_sides(brain):
+            return
+        slot = _create(brain, kind, "")
+        brain.auto_slots += 1
+        brain.look_again(slot)
+
+
+def _both_sides(brain: Brain) -> bool:
+    """A new slot could place both its entries now."""
+    size, free, registry = brain.settings.grid.order_size, free_funds(brain), brain.registry
+    if brain.run_state != "running" or brain.risk_reason or not brain.price or brain.price_lost:
+        return False
+    quote, base = size * registry.buy_factor, size / brain.price * registry.sell_factor
+    return free.quote >= quote and free.base >= base
+
+
 def _pause_slot(brain: Brain, args: Args) -> str:
     slot = _slot(brain, args)
     if slot.paused_at is not None:
@@ -335,8 +349,7 @@ def _resume_slot(brain: Brain, args: Args) -> str:
     if slot.paused_at is None and not slot.quarantined and not parked:
         raise Refusal("E21", f"slot {slot.id} is not paused")
     if slot.paused_at is not None:
-        stands_still = brain.run_state in ("paused", "halted")  # goes on until the bot resumes
-        until = brain.paused_at if stands_still else brain.now
+        until = brain.paused_at if brain.stands_still else brain.now  # the rest when that ends
         _shift_deadlines(slot, until - slot.paused_at)
         slot.paused_at = None
     if slot.quarantined:
@@ -353,4 +366,6 @@ _ACTIONS: dict[str, Callable[[Brain, Args], str]] = {
     "halt": _halt, "set_entry": partial(_set_percent, "entry"),
     "set_profit": partial(_set_percent, "profit"), "add": _add, "remove": _remove,
     "toggle": _toggle, "alias": _alias, "pause_slot": _pause_slot, "resume_slot": _resume_slot,
+    "close": closing.close, "write_off": closing.write_off, "approve": governor.approve,
+    "dismiss": governor.dismiss, "governor": governor.set_mode,
 }  # fmt: skip

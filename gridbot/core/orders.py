@@ -29,7 +29,8 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     ``executed``, ``cost`` and ``fee`` (in quote; ``fee_base`` what was charged in base) are the
     cumulative figures already booked. ``break_even`` is how far a waiting exit may be moved towards
     the market; a buy's funds are kept for that. ``partial_since``: when its first part filled.
-    ``retry_at``: not placed, moved or cancelled (again) before this time."""
+    ``retry_at``: not placed, moved or cancelled (again) before this time. ``closing``: an operator
+    wants it filled at the market."""
 
     client_id: str
     slot_id: int
@@ -63,10 +64,11 @@ class LiveOrder(msgspec.Struct, omit_defaults=True):
     lookups: int = 0
     lookup_at: float = 0.0
     lookup_verb: str = ""
+    closing: bool = False
 
     def may_gain(self, max_reprices: int) -> bool:
         """There is still a price before break-even that a reprice could move it to."""
-        if self.reprices >= max_reprices:
+        if self.reprices >= max_reprices or self.closing:
             return False
         sell = self.side == "sell"
         return self.price > self.break_even if sell else self.price < self.break_even

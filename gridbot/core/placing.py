@@ -34,12 +34,16 @@ POOLED = ("funds", "capacity", "inventory")
 Attempt = tuple[float, int, TradeId]
 
 
-def run(brain: Brain) -> None:
-    """Write off, place exits, move refreshed orders, place entries."""
+def settle(brain: Brain) -> None:
+    """Write off what is given up, finish removals."""
     if brain.write_offs and brain.price is not None and not brain.price_lost:
         _write_off_all(brain)
     if brain.removing:
         _finish_removals(brain)
+
+
+def run(brain: Brain) -> None:
+    """Place exits, move refreshed orders, place entries."""
     if brain.registry.wanted:
         _place_exits(brain)
     for live in brain.refreshes:
@@ -93,6 +97,7 @@ def _write_off(brain: Brain, position: Position, client_id: str, note: str) -> D
     brain.written_off_cost += units * price
     brain.freed_inventory = True
     brain.counters.write_offs += 1
+    brain.exits.written_off(brain.now, realised)
     brain.emit(
         "written_off", "bad" if realised < 0 else "good", slot_id, trade, client_id,
         realised=realised, price=price, cycle=cycle,
@@ -162,7 +167,8 @@ def _keep_off_market(brain: Brain, live: LiveOrder) -> None:
     price = resting_price(brain, live.side, live.price)
     if price != live.price:
         live.price = price
-        brain.slots[live.slot_id].patch(live.local_id, price=price)
+        if live.role != "recovery":
+            brain.slots[live.slot_id].patch(live.local_id, price=price)
         brain.due.add(live.slot_id)
     brain.registry.reserve(live)
 

@@ -39,6 +39,12 @@ def reprice_target(
     return target if sign * (old_price - target) >= tick else None
 
 
+def nearest_price(brain: Brain, side: Side) -> Decimal:
+    """The price nearest to the market that takes no liquidity."""
+    tick = brain.instrument.tick_size
+    return _to_tick(side, brain.bid + tick if side == "sell" else brain.ask - tick, tick)
+
+
 def break_even(brain: Brain, side: Side, entry_price: Decimal) -> Decimal:
     """The nearest price to the market at which an exit still earns the fee floor."""
     sign = 1 if side == "sell" else -1

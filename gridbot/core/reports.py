@@ -243,9 +243,15 @@ def _ended(brain: Brain, live: LiveOrder, report: OrderReport, news: bool) -> No
         brain.books.order_done(live.client_id)  # nothing booked now said that it was the last
         if filled and live.role != "entry":
             _close_sliver(brain, live, report)
-    if live.role == "recovery" and not filled:
-        brain.write_offs.append(live.client_id)
-        return
+    if live.executed and not filled:
+        brain.counters.partials_cancelled += 1
+    if live.role == "recovery":
+        brain.exits.news = True
+        if not filled:
+            brain.write_offs.append(live.client_id)
+            return
+    elif live.role == "exit" and filled:
+        _exit_filled(brain, slot, live)
     brain.registry.remove(live)
     if filled or (live.role == "entry" and live.executed):
         slot.inbox.append(_fill(brain, live, report))
@@ -253,6 +259,13 @@ def _ended(brain: Brain, live: LiveOrder, report: OrderReport, news: bool) -> No
         brain.tell(live, f"{live.role}_filled", "good", **figures)
     else:
         _gone(brain, slot, live, report)
+
+
+def _exit_filled(brain: Brain, slot: Slot, live: LiveOrder) -> None:
+    if slot.kind == "cycle" and brain.settings.governor.enabled:
+        brain.exits.closed(brain.now, slot.id, False)
+    if not live.closing:
+        brain.exits.waited(slot.kind, live.side, brain.now - live.placed_at)
 
 
 def _close_sliver(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
@@ -283,7 +296,7 @@ def _gone(brain: Brain, slot: Slot, live: LiveOrder, report: OrderReport) -> Non
     brain.registry.add(
         LiveOrder(
             brain.next_client_id(), slot.id, *terms, parked=reason, break_even=live.break_even,
-            reprices=live.reprices, repriced_at=live.repriced_at,
+            reprices=live.reprices, repriced_at=live.repriced_at, closing=live.closing,
         )
     )  # fmt: skip
     brain.tell(live, "cancelled", severity if reason else "warn", reason=reason)

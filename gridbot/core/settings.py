@@ -91,6 +91,7 @@ class GovernorSettings(msgspec.Struct, frozen=True):
     window_sec: float = 21600.0
     min_sample: int = 10
     min_cycle_slots: int = 0
+    plugins: str | None = None
 
 
 class RiskSettings(msgspec.Struct, frozen=True):

@@ -57,6 +57,7 @@ class Slot(msgspec.Struct):
     quarantined: str = ""
     removing: bool = False
     last_fill_at: float = 0.0
+    converted_at: float | None = None
     waiting: dict[TradeId, Waiting] = {}
     parked: dict[TradeId, str] = {}
     inbox: list[Any] = []

@@ -43,8 +43,8 @@ __all__ = [
     "RecoveryCancelEvent", "RecoveryFillEvent", "RecoveryOrder", "SnapshotError", "TimerTick",
     "add_entry_order", "apply_order_regime_at_entry", "apply_order_txid", "apply_recovery_txid",
     "bootstrap_orders", "check_invariants", "compute_order_volume", "derive_phase",
-    "entry_backoff_multiplier", "find_order", "find_recovery", "from_dict", "remove_order",
-    "remove_recovery", "to_dict", "transition",
+    "entry_backoff_multiplier", "find_order", "find_recovery", "from_dict", "orphan_exit",
+    "remove_order", "remove_recovery", "to_dict", "transition",
 ]  # fmt: skip
 
 # --- events and actions ---------------------------------------------------------------------
@@ -459,6 +459,16 @@ def _orphan(
     set_aside = OrphanOrderAction(order.local_id, recovery.recovery_id, reason)
     state, placed = _follow_up(state, cfg, trade, sizes, f"orphan_{trade}")
     return state, (*evicted, set_aside, *placed)
+
+
+def orphan_exit(
+    state: PairState, local_id: int, reason: str, cfg: EngineConfig
+) -> tuple[PairState, int]:
+    """Set a waiting exit aside by hand, without a new entry; also the recovery id it has now."""
+    order = next(one for one in state.orders if one.local_id == local_id)
+    recovery_id = state.next_recovery_id
+    state, _ = _orphan(state, order, reason, cfg, (ZERO, None))
+    return _clear_s2_clock(state), recovery_id
 
 
 def _evict_surplus(state: PairState, cfg: EngineConfig) -> Result:

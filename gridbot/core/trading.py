@@ -206,6 +206,14 @@ def cancel(brain: Brain, live: LiveOrder, why: AfterCancel) -> None:
     brain.counters.orders_cancelled += 1
 
 
+def cancel_entries(brain: Brain) -> int:
+    """Cancel all entries; how many there are."""
+    entries = [live for live in brain.registry.by_client.values() if live.role == "entry"]
+    for live in entries:
+        cancel(brain, live, "drain")
+    return len(entries)
+
+
 def move_back(brain: Brain, live: LiveOrder) -> None:
     """The order still rests where it was: price and volume go back, in the slot's state too."""
     live.move_back()
@@ -219,10 +227,13 @@ def _orphan(brain: Brain, slot: Slot, action: reducer.OrphanOrderAction) -> None
     live = brain.registry.by_local[slot.id, action.local_id]
     brain.registry.relabel(live, "recovery", action.recovery_id)
     brain.counters.orphans += 1
+    if brain.settings.governor.enabled:
+        brain.exits.closed(brain.now, slot.id, True)
+        brain.exits.follow(brain.now, live.side == "sell", live.price)
     brain.tell(live, "orphaned", "warn", reason=action.reason)
     cycle = brain.settings.cycle
     if cycle.write_off and cycle.recovery_ttl_sec <= 0:
-        _give_up(brain, live)
+        give_up(brain, live)
         return
     market, by_recovery = slot.state.market_price, brain.registry.by_recovery
     every = [
@@ -233,10 +244,12 @@ def _orphan(brain: Brain, slot: Slot, action: reducer.OrphanOrderAction) -> None
     kept = [one for one in every if one.after_cancel != "write_off"]
     kept = [one for one in kept if one.client_id not in brain.write_offs]
     if len(kept) > max(1, cycle.max_recovery_slots):  # the farthest goes, then the oldest
-        _give_up(brain, min(kept, key=lambda one: (-abs(one.price - market), one.local_id)))
+        give_up(brain, min(kept, key=lambda one: (-abs(one.price - market), one.local_id)))
 
 
-def _give_up(brain: Brain, live: LiveOrder) -> None:
+def give_up(brain: Brain, live: LiveOrder) -> None:
+    """End a recovery: write it off once it is certainly gone from the exchange."""
+    brain.exits.news = True
     if live.standing == "wanted":
         brain.write_offs.append(live.client_id)
     else:
@@ -250,7 +263,7 @@ def _end_lotteries(brain: Brain, slot: Slot) -> None:
         due = recovery.orphaned_at + cycle.recovery_ttl_sec <= slot.state.now
         due = due and not slot.is_too_small(recovery)
         if live is not None and due and live.standing == "open":
-            _give_up(brain, live)
+            give_up(brain, live)
 
 
 def _reprice(brain: Brain, slot: Slot) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gridbot.core.records import Ack, Event, LedgerEntry
 from gridbot.engine.status import Status
+from gridbot.engine.telemetry import Point
 
 
 class EngineClient(Protocol):
@@ -29,6 +30,9 @@ class EngineClient(Protocol):
 
     def ledger(self, slot: int | None, count: int) -> list[LedgerEntry]:
         """The newest entries (of one slot, or of the account), oldest first."""
+
+    def history(self, name: str) -> list[Point]:
+        """24 hours of a figure, see ``Telemetry.history``; empty for a name it does not know."""
 
     def close(self) -> None:
         """Let go of the engine: one in this process is stopped with its state saved."""

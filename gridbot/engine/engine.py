@@ -76,6 +76,7 @@ class Engine:
         self.exchange = exchange
         self.store = store
         self.outcomes: list[Outcome] = []
+        self.recommendations: list[dict[str, Any]] = []
         self.commands: deque[Command] = deque()
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.on_ack: Callable[[Ack], None] = lambda ack: None
@@ -119,7 +120,7 @@ class Engine:
         if self._blind:
             price = None
         due = bool(reports or self.commands or self.urgent or self.changes or self._balances)
-        due = due or self._reaches(at, price)
+        due = due or bool(self.recommendations) or self._reaches(at, price)
         if due:
             await self._commit(price, before, reports, cursor)
         if price is not None:
@@ -227,9 +228,10 @@ class Engine:
         step = StepInput(
             self.brain.seq + 1, at, *previous, price, bid, ask, tuple(reports),
             tuple(self.outcomes), self._balances, tuple(self._own_rows), tuple(self.commands),
-            changes=self.changes, digest=self.digest,
+            tuple(self.recommendations), self.changes, self.digest,
         )  # fmt: skip
         self.commands.clear()
+        self.recommendations.clear()
         self.outcomes, self._balances, self.changes, self.urgent = [], None, None, False
         self._own_rows, self.cursor, self.rows_cursor = [], cursor, self._rows_next
         await self.store.write(step)  # W1

@@ -29,6 +29,7 @@ from gridbot.engine.directory import Identity, free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.narration import describe
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
+from gridbot.engine.telemetry import Point, Telemetry
 from gridbot.exchange.kraken.signing import Credentials
 from gridbot.exchange.protocol import ExchangeError, Fatal
 
@@ -66,6 +67,7 @@ class Runner:
         self._access = credentials, adopt
         times = settings.alerts.min_interval_sec, settings.alerts.daily_at_hour
         self._alerts = Alerts(alerts_command, *times)
+        self._telemetry = Telemetry(settings.governor.plugins)
         self._polls = polls
         self._on_event = on_event
         self._events: list[Event] = []
@@ -125,6 +127,10 @@ class Runner:
             return []
         lines = list(opened.engine.brain.books.slot_lines(slot or 0))[-count:]
         return [msgspec.json.decode(line, type=LedgerEntry) for line in lines]
+
+    def history(self, name: str) -> list[Point]:
+        """24 hours of a figure; see ``Telemetry.history``."""
+        return self._telemetry.history(name)
 
     def close(self) -> None:
         """Stop with the state saved; returns when the directory is free."""
@@ -210,6 +216,8 @@ class Runner:
             if stepped or commands or time.monotonic() - self._published_at > PUBLISH_SECONDS_MIN:
                 self._publish(opened)
             await self._look_after(opened)
+            if self._published is not None:
+                self._telemetry.look(engine, feed.speed, self._published)
             if self._polls is not None and polls >= self._polls:
                 self._stopping = True
             await self._pause_until(due)
@@ -270,7 +278,10 @@ class Runner:
         price = sight.bid, sight.ask, sight.last, sight.price, sight.read_at, brain.price_lost
         engine = EngineStatus(*state, step_ms, opened.feed.speed, opened.engine.trouble)
         api = opened.engine.exchange.api_use(time.time())
-        self._published = build_status(brain, engine, PriceStatus(*price), api)
+        status = build_status(brain, engine, PriceStatus(*price), api)
+        self._telemetry.see(status)
+        governor = status.governor | {"odds": self._telemetry.odds}
+        self._published = replace(status, governor=governor)
 
     async def _look_after(self, opened: OpenEngine) -> None:
         """Snapshots, old segments and room on the disk; what takes long runs in a worker."""

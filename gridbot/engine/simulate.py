@@ -28,6 +28,7 @@ from gridbot.engine.boot import begin
 from gridbot.engine.directory import claim_for
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
+from gridbot.engine.status import auto_slots_status, governor_status
 from gridbot.engine.store import Store
 from gridbot.engine.venues import Venue, VenuePlan, load_venue, venue_fees
 from gridbot.exchange.markets import NO_DOWN, NO_UP, Market
@@ -138,6 +139,8 @@ def report(simulation: Simulation, elapsed_seconds: float) -> Report:
             realised=totals.realised, fees=totals.fees, write_offs=totals.write_offs,
             unrealised=unrealised,
         ),
+        "governor": governor_status(brain),
+        "auto_slots": auto_slots_status(brain)["added"],
         "inventory": _texts(units=brain.written_off_base, cost=brain.written_off_cost),
         "balances": {
             "ledger": _texts(quote=books.quote, base=books.base),

@@ -4,6 +4,7 @@ A Status is all a screen, a script or ``gridbot status`` ever sees; none of them
 Times are epoch seconds (the screen computes ages), money is Decimal.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 from math import inf
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gridbot.core import exits, governor
 from gridbot.core.account import drift_badge, drift_tolerance
 from gridbot.core.brain import Brain
 from gridbot.core.capacity import WorkBank
@@ -62,6 +64,8 @@ class ProfitStatus(Struct, frozen=True):
     inventory: Decimal
     fees: Decimal
     recovery: Decimal
+    inventory_units: Decimal = ZERO
+    inventory_cost: Decimal = ZERO
 
 
 class BalanceStatus(Struct, frozen=True):
@@ -161,6 +165,8 @@ class Status(Struct, frozen=True):
     events_last_id: int
     slots: tuple[SlotStatus, ...]
     governor: dict[str, Any] = {}
+    auto_slots: dict[str, Any] = {}
+    fill_health: dict[str, Any] = {}
     api: dict[str, float] = {}
 
 
@@ -169,6 +175,7 @@ def build_status(
 ) -> Status:
     """The picture of ``brain`` as the shell sees it now; ``api``: use of the rate counters."""
     pair, grid, mid = brain.instrument, brain.settings.grid, price.mid or ZERO
+    usual = governor.usual_waits(brain)
     return Status(
         version=STATUS_VERSION, seq=brain.seq, mode=brain.settings.run.mode, at=brain.now,
         pair=PairStatus(
@@ -180,8 +187,9 @@ def build_status(
             grid.entry_pct, grid.profit_pct, grid.order_size, brain.fee_floor_pct, brain.fees.source
         ),
         events_last_id=brain.next_event_id - 1,
-        slots=tuple([_slot(brain, slot, mid) for slot in brain.slots.values()]),
-        api=api or {},
+        slots=tuple([_slot(brain, slot, mid, usual[slot.kind]) for slot in brain.slots.values()]),
+        governor=governor_status(brain), auto_slots=auto_slots_status(brain),
+        fill_health=_fill_health(brain, mid), api=api or {},
     )  # fmt: skip
 
 
@@ -191,7 +199,54 @@ def _profit(brain: Brain, price: Decimal) -> ProfitStatus:
     return ProfitStatus(
         realised=totals.realised, write_offs=totals.write_offs, unrealised=unrealised,
         inventory=inventory, fees=totals.fees, recovery=totals.recovery,
+        inventory_units=brain.written_off_base, inventory_cost=brain.written_off_cost,
     )  # fmt: skip
+
+
+def governor_status(brain: Brain) -> dict[str, Any]:
+    """Pressure with its parts, the band in force, what is suggested, what was converted."""
+    state, settings = brain.governor, brain.settings.governor
+    return {
+        "mode": settings.mode if settings.enabled else "off",
+        **msgspec.structs.asdict(governor.pressure_of(brain)),
+        "high": settings.orphan_pressure_high, "crit": settings.orphan_pressure_crit,
+        "band": governor.BANDS[state.band], "next_at": brain.governor_at,
+        "shadow": exits.shadow_figures(brain.exits.record),
+        "suggestions": tuple(reversed(state.suggestions)), "pending": len(state.pending()),
+        "conversions": state.conversions,
+    }  # fmt: skip
+
+
+def auto_slots_status(brain: Brain) -> dict[str, Any]:
+    """Slots added for profit, earned so far, and at most; the profit that earns the next."""
+    slots = brain.settings.slots
+    earned = min(brain.best_multiple, slots.max_auto_slots)
+    next_at = slots.slot_profit_threshold * (brain.best_multiple + 1)
+    return {"added": brain.auto_slots, "earned": earned, "max": slots.max_auto_slots,
+            "next_at": next_at}  # fmt: skip
+
+
+def _fill_health(brain: Brain, price: Decimal) -> dict[str, Any]:
+    """How long filled exits stood and how old and far waiting ones are, by "kind side"; parts."""
+    record, ages, far = brain.exits.record, defaultdict(list), defaultdict(list)
+    live = list(brain.registry.by_client.values())
+    for one in live:
+        if one.role == "exit" and one.placed_at and price:
+            group = f"{brain.slots[one.slot_id].kind} {one.side}"
+            ages[group].append(brain.now - one.placed_at)
+            far[group].append(float(abs(one.price - price) / price * HUNDRED))
+    window = min(brain.settings.governor.window_sec, brain.now - brain.started_at)
+    return {
+        "fill_seconds": _quantiles(record.waits), "ages": _quantiles(ages),
+        "distance_pct": _quantiles(far),
+        "partial_open": sum(one.executed > 0 for one in live),
+        "partial_cancelled": brain.counters.partials_cancelled,
+        **exits.rates(record, brain.now, window),
+    }  # fmt: skip
+
+
+def _quantiles(groups: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    return {name: exits.quantiles(values) for name, values in sorted(groups.items())}
 
 
 def _balances(brain: Brain) -> dict[str, BalanceStatus]:
@@ -216,6 +271,8 @@ def _alarms(brain: Brain, price: PriceStatus) -> Iterator[AlarmStatus]:
     """What an operator should look at, worst first."""
     if brain.run_state == "halted":
         yield AlarmStatus("HALTED", f"HALTED: {brain.state_reason}")
+    if brain.risk_reason:
+        yield AlarmStatus("RISK", f"risk limit: {brain.risk_reason}; resume lifts it")
     if price.stale:
         yield AlarmStatus("PRICE_LOST", "no fresh price: entries wait, exits stay")
     if brain.disk != "ok":
@@ -246,12 +303,11 @@ def _alarms(brain: Brain, price: PriceStatus) -> Iterator[AlarmStatus]:
         yield AlarmStatus(brain.run_state.upper(), brain.run_state)
 
 
-def _slot(brain: Brain, slot: Slot, price: Decimal) -> SlotStatus:
+def _slot(brain: Brain, slot: Slot, price: Decimal, usual_seconds: float) -> SlotStatus:
     state, account = slot.state, brain.books.account(slot.id)
     by_local, by_recovery = brain.registry.by_local, brain.registry.by_recovery
     orders = [by_local.get((slot.id, one.local_id)) for one in state.orders]
     recoveries = [by_recovery.get((slot.id, one.recovery_id)) for one in state.recovery_orders]
-    exits = slot.exits()
     return SlotStatus(
         id=slot.id, alias=slot.alias, kind=slot.kind, rung=slot.rung, phase=derive_phase(state),
         paused=slot.paused_at is not None, quarantined=slot.quarantined,
@@ -262,9 +318,10 @@ def _slot(brain: Brain, slot: Slot, price: Decimal) -> SlotStatus:
         ]),
         realised=account.realised, unrealised=brain.books.unrealised(slot.id, price),
         fees=account.fees, write_offs=account.write_offs, round_trips=account.round_trips,
-        cycle_a=state.cycle_a, cycle_b=state.cycle_b, deadline_at=_deadline(brain, slot, exits),
+        cycle_a=state.cycle_a, cycle_b=state.cycle_b, last_fill_at=slot.last_fill_at,
+        deadline_at=_deadline(brain, slot, slot.exits()),
         reprices=sum([live.reprices for live in orders if live is not None]),
-        stuck_score=_stuck_score(brain, exits, price), last_fill_at=slot.last_fill_at,
+        stuck_score=governor.stuck_score(brain, slot, usual_seconds),
         recent_cycles=tuple([
             CycleStatus(one.trade_id, one.cycle, one.net_profit, one.exit_time)
             for one in reversed(state.completed_cycles)
@@ -289,11 +346,3 @@ def _deadline(brain: Brain, slot: Slot, exits: list[OrderState]) -> float | None
         return None
     start, span = exit_span(slot, exits, brain.settings.cycle)
     return None if start is None else start + span
-
-
-def _stuck_score(brain: Brain, exits: list[OrderState], price: Decimal) -> float:
-    """Distance of the farthest exit from the market, in units of the profit target."""
-    target = brain.settings.grid.profit_pct
-    if not exits or not price or not target:
-        return 0.0
-    return float(max([abs(one.price - price) for one in exits]) / price * HUNDRED / target)

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.numbers import ZERO
+from gridbot.core.odds import CANDLES, Candle
 
 NO_DOWN = -1  # bounds that no price reaches
 NO_UP = 1 << 62
@@ -229,6 +230,27 @@ class Market:
     def ticks(self) -> int:
         """Points of the path passed so far, grid ticks not counted."""
         return (self._block.first_row + self._row) * self._points + max(self._point + 1, 0)
+
+    def history(self, until: float, minutes: int, count: int = CANDLES) -> list[Candle]:
+        """The last candles of so many minutes that ended by ``until`` (epoch seconds),
+        those without a trade left out. Uses the market up: ask a fresh one."""
+        span, block, found = minutes * 60, self._block, dict[float, list[int]]()
+        last = math.floor(until / span) * span
+        while True:
+            if block.starts[-1] >= last - count * span:
+                prices = block.opens, block.highs, block.lows, block.closes
+                for start, *row in zip(block.starts, *prices, strict=False):
+                    at = start // span * span
+                    if last - count * span <= at < last:
+                        one = found.setdefault(at, row)
+                        one[1:] = max(one[1], row[1]), min(one[2], row[2]), row[3]
+            if len(block.starts) == block.rows or block.starts[-1] >= last:
+                break
+            following = self._following(block)
+            assert following is not None, "a block with one more start is followed by another"
+            block = following
+        price = Decimal(1).scaleb(-self.price_decimals)
+        return [Candle(at, *(units * price for units in row)) for at, row in found.items()]
 
     def state(self) -> dict[str, Any]:
         """Where the market stands, ready for JSON."""

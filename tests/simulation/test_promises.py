@@ -46,7 +46,11 @@ def cases(draw: st.DrawFn, slots_max: int = 8) -> Case:
             "base_balance": choose(D(0), D("0.0005")),
         }
     chosen = settings_with(
-        slots={"initial_slots": slots, "initial_sticky_ratio": choose(D(0), D("0.5"), D(1))},
+        slots={
+            "initial_slots": slots,
+            "initial_sticky_ratio": choose(D(0), D("0.5"), D(1)),
+            "slot_profit_threshold": choose(D("0.05"), D(5)),
+        },
         sim=sim,
         capacity={"open_orders_per_pair_limit": choose(225, 225, 9)},
         grid={"profit_pct": choose(D("1.0"), D("1.6")), "refresh_pct": choose(D("0.4"), D("1.0"))},
@@ -56,22 +60,42 @@ def cases(draw: st.DrawFn, slots_max: int = 8) -> Case:
             "write_off": choose(True, True, False),
             "max_inventory": choose(None, D(12)),
         },
+        governor={
+            "mode": choose("off", "suggest", "autonomous", "autonomous"),
+            "window_sec": choose(1800.0, 7200.0),
+            "min_sample": choose(1, 4),
+            "orphan_pressure_high": choose(D("0.1"), D("0.2")),
+            "orphan_pressure_crit": choose(D("0.25"), D("0.8")),
+        },
+        risk={
+            "max_daily_loss": choose(D(0), D(0), D("0.1")),
+            "max_drawdown": choose(D(0), D(0), D("1.5")),
+            "lower_price": choose(D(0), D(0), D(59_000)),
+            "upper_price": choose(D(0), D(0), D(61_000)),
+        },
         losses={"reentry_base_cooldown_sec": choose(0.0, 0.0, 120.0)},
         funds={"quote": choose("all", D(30)), "base": "all"},
     )
-    commands = draw(st.lists(st.tuples(st.floats(60, 60 * CANDLES), actions(slots)), max_size=6))
+    commands = draw(st.lists(st.tuples(st.floats(60, 60 * CANDLES), actions(slots)), max_size=9))
     return Case(chosen, [(at, *action) for at, action in commands])
 
 
 def actions(slots: int) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
     plain = st.sampled_from(["pause", "resume", "drain", "cancel_all", "resume"])
     values = st.sampled_from(["0.4", "1.3"])
+    targets = st.sampled_from(["oldest", "stale", "1", "1.A", "2.B", "1.1"])
+    modes = st.sampled_from(["off", "suggest", "autonomous"])
     return st.one_of(
         plain.map(lambda action: (action, {})),
         st.sampled_from(["sticky", "cycle"]).map(lambda kind: ("add", {"kind": kind})),
         st.tuples(st.sampled_from(SLOT_COMMANDS), st.integers(1, slots)).map(
             lambda pair: (pair[0], {"slot": pair[1], "force": True})
         ),
+        st.tuples(st.sampled_from(["close", "write_off"]), targets).map(
+            lambda pair: (pair[0], {"target": pair[1], "age": "10m", "force": True})
+        ),
+        st.sampled_from([("approve", {}), ("dismiss", {"for": "30m"})]),
+        modes.map(lambda mode: ("governor", {"mode": mode, "force": True})),
         st.tuples(st.sampled_from(["set_entry", "set_profit"]), values).map(
             lambda pair: (pair[0], {"value": pair[1]})
         ),

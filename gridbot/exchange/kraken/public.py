@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gridbot.core.odds import Candle
 from gridbot.core.records import Instrument, Quote
 from gridbot.exchange.kraken import answers
 from gridbot.exchange.kraken.answers import T
@@ -97,12 +98,13 @@ class PublicKraken:
         ticker = await self._of_pair("Ticker", answers.Ticker, await self.listing(pair))
         return Quote(ticker["b"][0], ticker["a"][0], ticker["c"][0], self.clock())
 
-    async def candles(self, pair: str, minutes: int) -> list[answers.Figures]:
-        """Up to 720 rows of time, open, high, low, close, vwap, volume; the last still grows."""
+    async def candles(self, pair: str, minutes: int) -> list[Candle]:
+        """The last finished candles, up to 720 less the growing one, oldest first."""
         names = await self.listing(pair)
         kind = dict[str, list[answers.Figures] | int]
         answer = await self.get("OHLC", kind, pair=names.altname, interval=minutes)
-        return next(rows for rows in answer.values() if isinstance(rows, list))
+        rows = next(rows for rows in answer.values() if isinstance(rows, list))
+        return [Candle(float(one[0]), *one[1:5]) for one in rows[:-1]]
 
     async def depth(self, pair: str, count: int = 100) -> answers.Depth:
         """Asks and bids, best first: rows of price, volume, time."""

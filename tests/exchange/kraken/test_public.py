@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from gridbot.core.odds import Candle
 from gridbot.exchange.instruments import UnknownPair
 from gridbot.exchange.protocol import BadAnswer, Fatal, RateLimited, RetryLater
 
@@ -74,10 +75,12 @@ def test_a_quote_has_bid_ask_and_last() -> None:
 def test_candles_and_depth_are_rows_of_figures() -> None:
     kraken = TinyKraken()
     row = [1790000000, "1.0", "2.0", "0.5", "1.5", "1.2", "10.25", 7]
-    kraken.answers["OHLC"] = {"last": 5, "XXBTZUSD": [row]}
+    growing = [1790003600, "1.5", "9.0", "1.5", "9.0", "5.0", "1.00", 1]
+    kraken.answers["OHLC"] = {"last": 5, "XXBTZUSD": [row, growing]}
     kraken.answers["Depth"] = {"XXBTZUSD": {"asks": [["2", "1", 5]], "bids": [["1", "3", 5]]}}
     public = kraken.public()
-    assert run(public.candles("BTC/USD", 60))[0][2] == D("2.0")
+    expected = Candle(1790000000.0, D("1.0"), D("2.0"), D("0.5"), D("1.5"))
+    assert run(public.candles("BTC/USD", 60)) == [expected]
     assert run(public.depth("BTC/USD", 1))["bids"][0][:2] == [D(1), D(3)]
 
 

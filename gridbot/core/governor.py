@@ -1,0 +1,430 @@
+"""The governor: watches how many exits orphan, and says which slots should change their kind.
+
+Orphan pressure is the larger of backlog (recoveries that stand) and flow (orphans among the exits
+that ended within the window). The band it lies in is taken over once it has lain there for
+DWELL_SECONDS; a band is left downwards only HYSTERESIS below its limit. Healthy may turn a sticky
+slot into cycle, moderate holds, elevated and critical turn cycle slots sticky. In ``suggest`` mode
+nothing happens until an operator approves; ``autonomous`` converts one slot per CONVERT_SECONDS in
+the critical band alone. No slot that changed its kind is proposed again for LOCK_SECONDS, so that
+noise converts a slot at most once a day. Plugins' answers only ever become suggestions.
+
+What is decided depends on state and time alone, and everything that can change a decision by time
+is in ``next_at``: looking more often changes nothing.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache
+from math import floor, inf
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
+from msgspec.structs import replace
+
+from gridbot.core import closing
+from gridbot.core.answers import Refusal, seconds_of
+from gridbot.core.capacity import ORDERS_RESERVED, Kind, effective_cap
+from gridbot.core.exits import quantile
+from gridbot.core.numbers import HUNDRED, ZERO
+from gridbot.core.records import Record
+from gridbot.core.settings import GovernorMode
+from gridbot.core.slot import Slot
+
+if TYPE_CHECKING:
+    from gridbot.core.brain import Brain
+
+HYSTERESIS = Decimal("0.05")  # above the noise of a window of some hundred exits
+DWELL_SECONDS = 900.0  # a burst of exits that end together is over by then
+SUGGESTION_SECONDS = 4 * 3600.0
+QUIET_SECONDS = 3600.0  # between two suggestions of its own
+DISMISSED_DEFAULT = "2h"
+CONVERT_SECONDS = 600.0
+LOCK_SECONDS = 86_400.0
+CRITICAL_PART = 4  # of the cycle slots are suggested at once when critical
+SUGGESTIONS_KEPT = 20
+BANDS = ("healthy", "moderate", "elevated", "critical")
+HOLD = 1  # where few data lead to, too
+SuggestionKind = Literal["sticky", "cycle", "close"]
+
+
+class Recommendation(Record, frozen=True):
+    """A plugin's answer, as it comes back in ``StepInput.recommendations``. ``ratio``: wanted share
+    of sticky slots, 0 to 1; ``close``: the client id of an exit or recovery of ``slot``;
+    ``failed``: why the plugin is asked no more."""
+
+    plugin: str
+    reason: str = ""
+    ratio: Decimal | None = None
+    slot: int = 0
+    close: str = ""
+    failed: str = ""
+
+
+class Suggestion(Record, frozen=True):
+    """What the governor or a plugin would change. ``kind``: what the slots would become, or
+    ``close`` for the order ``order`` of the one slot."""
+
+    id: int
+    at: float
+    expires_at: float
+    source: str
+    kind: SuggestionKind
+    slots: tuple[int, ...]
+    reason: str
+    effect: str
+    order: str = ""
+    state: Literal["pending", "approved", "dismissed", "expired", "superseded"] = "pending"
+    decided_at: float = 0.0
+
+
+class GovernorState(msgspec.Struct):
+    """What the governor remembers. ``band`` is an index of BANDS, ``away_since`` when the pressure
+    left it (``upwards`` or not); ``muted``: until when a source is not heard."""
+
+    band: int = HOLD
+    away_since: float | None = None
+    upwards: bool = False
+    suggestions: list[Suggestion] = []
+    next_id: int = 1
+    muted: dict[str, float] = {}
+    quiet_until: float = 0.0
+    convert_at: float = 0.0
+    conversions: int = 0
+
+    def pending(self, source: str | None = None) -> list[Suggestion]:
+        """Suggestions without an answer, oldest first."""
+        every = self.suggestions
+        return [one for one in every if one.state == "pending" and source in (None, one.source)]
+
+
+class Pressure(msgspec.Struct, frozen=True):
+    """Orphan pressure, 0 to 1, and its parts."""
+
+    pressure: float
+    backlog: float
+    flow: float
+    few_data: bool
+
+
+def pressure_of(brain: Brain) -> Pressure:
+    """The pressure now; 0 without cycle slots."""
+    slots, settings, cycle = brain.slots, brain.settings, _cycle_slots(brain)
+    if not cycle:
+        return Pressure(0.0, 0.0, 0.0, True)
+    standing = sum(
+        slots[live.slot_id].kind == "cycle"
+        and not slots[live.slot_id].removing
+        and live.after_cancel != "write_off"
+        and live.client_id not in brain.write_offs
+        for live in brain.registry.by_recovery.values()
+    )
+    backlog = min(standing / (cycle * max(settings.cycle.max_recovery_slots, 1)), 1.0)
+    record = brain.exits.record
+    few = len(record.closings) < settings.governor.min_sample
+    flow = 0.0 if few else record.orphans / len(record.closings)
+    return Pressure(max(backlog, flow), backlog, flow, few)
+
+
+def _cycle_slots(brain: Brain) -> int:
+    """Those that stay."""
+    return brain.cycle_slots - sum(brain.slots[one].kind == "cycle" for one in brain.removing)
+
+
+@cache
+def _edges(high: Decimal, crit: Decimal, band: int) -> tuple[float, ...]:
+    """Between each two bands, seen from the present one: lower on the way down."""
+    levels = enumerate((high / 2, high, crit), 1)
+    return tuple([float(edge - (HYSTERESIS if band >= level else ZERO)) for level, edge in levels])
+
+
+def run(brain: Brain) -> None:
+    """Look at the pressure, and act if the mode and the band say so."""
+    settings = brain.settings.governor
+    brain.governor_at = None
+    if not settings.enabled:
+        return
+    for one in brain.governor.pending():
+        if one.expires_at <= brain.now:
+            decide(brain, one, "expired")
+    brain.exits.news = settings.mode != "off"
+    while brain.exits.news:  # again after a conversion
+        brain.exits.news = False
+        found = pressure_of(brain)
+        _take_band(brain, found)
+        if brain.run_state == "running" and not brain.risk_reason:
+            _act(brain, found)
+    brain.governor_at = next_at(brain)
+
+
+def next_at(brain: Brain) -> float | None:
+    """When time alone may change a decision; None for never."""
+    state, settings = brain.governor, brain.settings.governor
+    times = [one.expires_at for one in state.pending()]
+    if settings.mode != "off":
+        times += [state.muted.get("governor", 0.0), state.quiet_until, state.convert_at]
+        if state.away_since is not None:
+            times.append(state.away_since + DWELL_SECONDS)
+        if brain.cycle_slots:
+            times.append(_flow_changes_at(brain))
+    return min([at for at in times if brain.now < at < inf], default=None)
+
+
+def _flow_changes_at(brain: Brain) -> float:
+    """The earliest time at which closings that leave the window can carry the flow to another
+    band. With k gone it lies between (orphans - k) / (count - k) and orphans / (count - k)."""
+    record, settings = brain.exits.record, brain.settings.governor
+    count, orphans = len(record.closings), record.orphans
+    if count < settings.min_sample:
+        return inf
+    edges = _edges(
+        settings.orphan_pressure_high, settings.orphan_pressure_crit, brain.governor.band
+    )
+    level = sum(orphans / count >= edge for edge in edges)
+    gone = float(count - settings.min_sample + 1)
+    if level < len(edges) and edges[level] > 0:
+        gone = min(gone, count - orphans / edges[level])
+    if level and edges[level - 1] < 1:
+        low = edges[level - 1]
+        gone = min(gone, (orphans - low * count) / (1 - low))
+    return record.closings[min(max(floor(gone), 1), count) - 1].at + settings.window_sec
+
+
+def _take_band(brain: Brain, found: Pressure) -> None:
+    """Follow the pressure into another band once it has stayed beyond this one's edge."""
+    state, now, settings = brain.governor, brain.now, brain.settings.governor
+    edges = _edges(settings.orphan_pressure_high, settings.orphan_pressure_crit, state.band)
+    band = sum(found.pressure >= edge for edge in edges)
+    if found.few_data:
+        band = max(band, HOLD)
+    if band == state.band:
+        state.away_since = None
+        return
+    upwards = band > state.band
+    if state.away_since is None or upwards != state.upwards:
+        state.away_since, state.upwards = now, upwards
+    if now >= state.away_since + DWELL_SECONDS:
+        state.band, state.away_since, state.quiet_until = band, None, 0.0
+        for one in state.pending("governor"):
+            decide(brain, one, "superseded")
+        text = f"{found.pressure:.2f}"
+        brain.emit(
+            "pressure_changed", "warn" if band > 1 else "info", pressure=text, band=BANDS[band]
+        )
+
+
+def _act(brain: Brain, found: Pressure) -> None:
+    state, now, band = brain.governor, brain.now, brain.governor.band
+    if band == 3 and brain.settings.governor.mode == "autonomous":
+        if now >= state.convert_at:
+            state.convert_at = now + CONVERT_SECONDS
+            for slot in candidates(brain, "sticky", 1):
+                convert(brain, slot, "sticky", found)
+        return
+    if band == HOLD or (band < HOLD and found.few_data) or now < state.quiet_until:
+        return
+    if _is_muted(brain, "governor") or state.pending("governor"):
+        return
+    kind: Kind = "cycle" if band == 0 else "sticky"
+    count = -(-brain.cycle_slots // CRITICAL_PART) if band == 3 else 1
+    slots = candidates(brain, kind, count)
+    state.quiet_until = now + (QUIET_SECONDS if slots else CONVERT_SECONDS)
+    if slots:
+        reason = f"orphan pressure {found.pressure:.2f} is {BANDS[band]}"
+        suggest(brain, "governor", kind, slots, reason)
+
+
+def candidates(brain: Brain, kind: Kind, count: int) -> list[Slot]:
+    """At most ``count`` slots to become ``kind``: the most orphaned first (least, to become cycle),
+    ties by stuck score, then by id."""
+    slots = [one for one in brain.slots.values() if one.kind != kind and may_change(brain, one)]
+    if kind == "sticky":
+        count = min(count, _cycle_slots(brain) - brain.settings.governor.min_cycle_slots)
+    elif brain.work_bank.band != "normal" or brain.work_bank.room_sticky < 1:
+        return []
+    orphans: dict[int, int] = {}
+    for one in brain.exits.record.closings:
+        orphans[one.slot] = orphans.get(one.slot, 0) + one.orphaned
+    sign = -1 if kind == "sticky" else 1
+    usual = usual_waits(brain)
+    slots.sort(key=lambda one: (
+        orphans.get(one.id, 0) * sign, stuck_score(brain, one, usual[one.kind]) * sign
+    ))  # fmt: skip
+    return slots[: max(count, 0)]
+
+
+def may_change(brain: Brain, slot: Slot) -> bool:
+    """It may change its kind now. To become cycle nothing of it may be near a deadline: no recovery
+    kept, and every exit younger than half of the shorter one."""
+    if slot.removing or slot.quarantined or slot.paused_at is not None:
+        return False
+    if slot.converted_at is not None and slot.converted_at + LOCK_SECONDS > brain.now:
+        return False
+    if slot.kind == "cycle":
+        return True
+    cycle = brain.settings.cycle
+    half = min(cycle.s1_orphan_after_sec, cycle.s2_orphan_after_sec) / 2
+    young = all(brain.now - (one.entry_filled_at or one.placed_at) < half for one in slot.exits())
+    return young and not slot.state.recovery_orders
+
+
+def usual_waits(brain: Brain) -> dict[str, float]:
+    """By kind the 90th percentile of how long filled exits stood, in seconds; before there are any,
+    the deadline of one."""
+    usual, waits = {}, brain.exits.record.waits
+    for kind in ORDERS_RESERVED:
+        seconds = [one for side in ("buy", "sell") for one in waits.get(f"{kind} {side}", ())]
+        none_yet = brain.settings.cycle.s1_orphan_after_sec
+        usual[kind] = quantile(sorted(seconds), 90) if seconds else none_yet
+    return usual
+
+
+def stuck_score(brain: Brain, slot: Slot, usual_seconds: float) -> float:
+    """How stuck its worst exit is: half its age in usual waits plus half its distance from the
+    market in profit targets. For ranking only."""
+    exits, target = slot.exits(), brain.settings.grid.profit_pct * (brain.price or ZERO)
+    if not exits or not target or brain.price is None:
+        return 0.0
+    return max([
+        (brain.now - (one.entry_filled_at or one.placed_at)) / max(usual_seconds, 1.0) / 2
+        + float(abs(one.price - brain.price) * HUNDRED / target) / 2
+        for one in exits
+    ])  # fmt: skip
+
+
+def convert(brain: Brain, slot: Slot, kind: Kind, found: Pressure | None = None) -> None:
+    """Change a slot's kind; it is not proposed again for a while."""
+    slot.kind, slot.timer_at, slot.converted_at = kind, 0.0, brain.now
+    brain.count_kinds()
+    brain.configure(slot)
+    brain.look_again(slot)
+    if found is None:
+        brain.emit("toggled", "info", slot.id, slot_kind=kind)
+        return
+    brain.governor.conversions += 1
+    brain.emit("converted", "warn", slot.id, slot_kind=kind, pressure=f"{found.pressure:.2f}")
+
+
+def suggest(
+    brain: Brain, source: str, kind: SuggestionKind, slots: list[Slot], reason: str, order: str = ""
+) -> None:
+    """Put a suggestion before the operator; it supersedes the source's earlier one of its sort."""
+    state, now = brain.governor, brain.now
+    for one in state.pending(source):
+        if (one.kind == "close") == (kind == "close") and one.order in ("", order):
+            decide(brain, one, "superseded")
+    ids, effect = tuple(one.id for one in slots), "closes the order at the market"
+    if kind != "close":
+        cost = len(slots) * (ORDERS_RESERVED["cycle"] - ORDERS_RESERVED["sticky"])
+        bank = brain.work_bank
+        old = bank.reserved_sticky + bank.reserved_cycle
+        new = old + (cost if kind == "cycle" else -cost)
+        effect = f"reserved orders {old} -> {new} of {effective_cap(brain.settings)}"
+    until = now + SUGGESTION_SECONDS
+    made = Suggestion(state.next_id, now, until, source, kind, ids, reason, effect, order)
+    state.next_id += 1
+    state.suggestions = [*state.suggestions, made][-SUGGESTIONS_KEPT:]
+    names = ", ".join(map(str, ids))
+    brain.emit("suggested", "info", number=made.id, slots=names, what=kind, reason=reason)
+
+
+def decide(brain: Brain, suggestion: Suggestion, answer: Any) -> None:
+    """Close a suggestion; an expired one keeps its source quiet for a while."""
+    decided = replace(suggestion, state=answer, decided_at=brain.now)
+    known = brain.governor.suggestions
+    brain.governor.suggestions = [decided if one.id == decided.id else one for one in known]
+    if answer != "superseded":
+        brain.emit(answer, "info", number=suggestion.id)
+
+
+def hear(brain: Brain, answers: tuple[dict[str, Any], ...]) -> None:
+    """Plugins' answers become suggestions; what makes no sense or changes nothing is dropped."""
+    for answer in answers:
+        try:
+            one = msgspec.convert(answer, Recommendation)
+        except msgspec.ValidationError:
+            continue
+        if one.failed:
+            brain.emit("plugin_disabled", "warn", plugin=one.plugin, reason=one.failed)
+        elif brain.settings.governor.mode == "off" or _is_muted(brain, one.plugin):
+            continue
+        elif one.ratio is not None:
+            _hear_ratio(brain, one.plugin, one.ratio, one.reason)
+        elif one.close in brain.registry.by_client:
+            live = brain.registry.by_client[one.close]
+            same = [old for old in brain.governor.pending(one.plugin) if old.order == one.close]
+            if live.role != "entry" and not live.closing and not same:
+                slots = [brain.slots[live.slot_id]]
+                suggest(brain, one.plugin, "close", slots, one.reason, one.close)
+
+
+def _is_muted(brain: Brain, source: str) -> bool:
+    return brain.governor.muted.get(source, 0.0) > brain.now
+
+
+def _hear_ratio(brain: Brain, source: str, ratio: Decimal, reason: str) -> None:
+    sticky = len(brain.slots) - brain.cycle_slots
+    wanted = int((len(brain.slots) * ratio).to_integral_value())
+    kind: Kind = "sticky" if wanted > sticky else "cycle"
+    slots = candidates(brain, kind, abs(wanted - sticky)) if wanted != sticky else []
+    ids = tuple(one.id for one in slots)
+    known = [(one.kind, one.slots) for one in brain.governor.pending(source)]
+    if slots and (kind, ids) not in known:
+        suggest(brain, source, kind, slots, reason)
+
+
+def approve(brain: Brain, args: dict[str, Any]) -> str:
+    """Carry a suggestion out, as far as its slots may still change."""
+    one = _chosen(brain, args)
+    live = brain.registry.by_client.get(one.order)
+    if one.kind == "close":
+        if live is None or live.role == "entry" or live.after_cancel:
+            raise Refusal("E41", f"the order of suggestion {one.id} is gone")
+        closing.begin(brain, live)
+        decide(brain, one, "approved")
+        return f"suggestion {one.id}: slot {live.slot_id}.{live.trade_id} is being closed"
+    slots = [brain.slots[number] for number in one.slots if number in brain.slots]
+    slots = [slot for slot in slots if slot.kind != one.kind and may_change(brain, slot)]
+    if one.kind == "cycle":
+        slots = slots[: brain.work_bank.room_sticky if brain.work_bank.band == "normal" else 0]
+    if not slots:
+        raise Refusal("E54", f"no slot of suggestion {one.id} may become {one.kind} now")
+    for slot in slots:
+        convert(brain, slot, one.kind, pressure_of(brain))
+    decide(brain, one, "approved")
+    return f"slot {', '.join(str(slot.id) for slot in slots)} is {one.kind} now"
+
+
+def dismiss(brain: Brain, args: dict[str, Any]) -> str:
+    """Drop a suggestion; its source is not heard for a while."""
+    one = _chosen(brain, args)
+    text = str(args.get("for") or DISMISSED_DEFAULT)
+    brain.governor.muted[one.source] = brain.now + seconds_of(text, "for", "5m", "7d")
+    decide(brain, one, "dismissed")
+    return f"suggestion {one.id} dismissed; {one.source} is not heard for {text}"
+
+
+def set_mode(brain: Brain, args: dict[str, Any]) -> str:
+    """Let the governor suggest, convert by itself, or rest, until the next start."""
+    mode: GovernorMode = args.get("mode", "")
+    if mode not in get_args(GovernorMode):
+        raise Refusal("E50", "mode is suggest, autonomous or off")
+    if mode == "autonomous" and not args.get("force"):
+        crit = brain.settings.governor.orphan_pressure_crit
+        raise Refusal("confirm", f"it may make cycle slots sticky without asking above {crit}")
+    governor = replace(brain.settings.governor, mode=mode)
+    brain.settings = replace(brain.settings, governor=governor)
+    brain.exits.news = True
+    return f"governor mode is {mode}"
+
+
+def _chosen(brain: Brain, args: dict[str, Any]) -> Suggestion:
+    known, number = brain.governor.suggestions, args.get("id")
+    found = [one for one in known if number in (None, one.id)]
+    pending = [one for one in found if one.state == "pending"]
+    brain.exits.news = True
+    if pending:
+        return pending[-1]
+    if found and number is not None:
+        raise Refusal("E52", f"suggestion {number} is {found[-1].state}")
+    raise Refusal("E51", "nothing pending" if number is None else f"no suggestion {number}")
