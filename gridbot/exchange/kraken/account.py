@@ -45,6 +45,7 @@ from gridbot.exchange.protocol import (
 )
 
 ENTRY_SHARE = 0.7  # of the engine counter
+POLL_SHARE = 0.5  # of the call counter must be free, for what a poll may find
 BATCH_MAX, CANCEL_MAX, TRADES_MAX = 15, 50, 20
 LEAD_SECONDS = 2.0  # a nearer deadline Kraken refuses
 YOUNG_SECONDS = 300.0  # older orders cost nothing to touch
@@ -154,6 +155,9 @@ class KrakenExchange:
         """One call, and one more for every 50 known orders that are not in the listing any more.
         An open order with our prefix that nobody knows is told once.
         """
+        calls, now = self._private.calls, self._clock()
+        if (until := calls.free_at(now, calls.most * POLL_SHARE)) > now:
+            raise RateLimited("polling is held back for the rate limit", until)
         believed = {one.client_id: one for one in known()}
         found = await self._listed()
         gone = [live for name, live in believed.items() if name not in found and live.exchange_id]

@@ -41,6 +41,7 @@ Entry = TypedDict("Entry", {
     "refid": str, "time": float, "type": str, "asset": str, "amount": Decimal, "fee": Decimal,
     "balance": Decimal,
 })  # fmt: skip
+BASE_STEP = Decimal(1).scaleb(-10)  # no asset has more decimals
 _STATES: dict[str, OrderReportState] = {"pending": "open", "canceled": "cancelled"}
 
 
@@ -116,12 +117,16 @@ def key_info(raw: dict[str, Any]) -> KeyInfo:
 
 
 def report(txid: str, order: Order, client_id: str, base: str, quote: str) -> OrderReport:
-    """One order of ours; ``price`` is its limit, which is not the ``price`` Kraken tells."""
+    """One order of ours; ``price`` is its limit, which is not the ``price`` Kraken tells. Kraken
+    tells a fee in quote even where it takes it in base: what that was, its own ledger corrects.
+    """
     state: Any = _STATES.get(order.status, order.status)
-    fee_asset = base if "fcib" in order.oflags else quote
+    fee, fee_asset = order.fee, quote
+    if "fcib" in order.oflags and order.cost:
+        fee, fee_asset = (fee * order.vol_exec / order.cost).quantize(BASE_STEP), base
     return OrderReport(
         client_id, txid, order.descr["type"], limit_price(order), order.vol, state, order.vol_exec,
-        order.cost, order.fee, fee_asset, order.opentm, order.closetm, tuple(order.trades or ()),
+        order.cost, fee, fee_asset, order.opentm, order.closetm, tuple(order.trades or ()),
         order.reason or "",
     )  # fmt: skip
 

@@ -83,9 +83,12 @@ def test_a_report_tells_the_limit_and_not_the_average() -> None:
     assert (found.closed_at, found.reason, found.trade_ids) == (7.5, "User requested", ("T1", "T2"))
 
 
-def test_fees_are_in_base_only_where_the_flags_say_so() -> None:
-    row = msgspec.convert(order("gb1", oflags="post,fcib"), a.Order, strict=False)
-    assert report("O1", row, "gb1", "BTC", "USD").fee_asset == "BTC"
+def test_a_fee_taken_in_base_is_told_in_base_though_kraken_tells_it_in_quote() -> None:
+    row = order("gb1", oflags="post,fcib", vol_exec="0.004", cost="240", fee="0.96")
+    found = report("O1", msgspec.convert(row, a.Order, strict=False), "gb1", "BTC", "USD")
+    assert (found.fee, found.fee_asset) == (D("0.000016"), "BTC")
+    row = order("gb1", oflags="post,fcib")
+    assert report("O1", msgspec.convert(row, a.Order, strict=False), "gb1", "BTC", "USD").fee == 0
 
 
 def test_the_key_is_understood_in_both_spellings() -> None:
