@@ -251,8 +251,14 @@ class KrakenExchange:
         while ready:
             size = BATCH_MAX if self._private.calls.room(self._clock()) >= 1 else 1
             part, ready = ready[:size], ready[size:]
+            fatal: Fatal | None = None
             for one, answer in zip(part, await self._send(part), strict=True):
-                done[one.client_id] = await self._answered(one, answer)
+                try:
+                    done[one.client_id] = await self._answered(one, answer)
+                except Fatal as error:  # others of this batch may have been taken
+                    fatal = error
+            if fatal is not None:
+                raise fatal
 
     async def amend(self, requests: list[AmendRequest]) -> list[Outcome]:
         """Each keeps its ids; one that could not be sent was not moved, so it is refused."""
