@@ -227,7 +227,7 @@ async def begin(
     engine = Engine(
         brain, exchange, store, venue=venue, clock=clock, reconcile_steps=reconcile_steps
     )
-    engine.rows_from(at)  # what happened to the account before is in its opening balance
+    engine.rows_from(at - 1)  # what happened to the account before is in its opening balance
     store.begin(0, at)
     await store.write(BootRecord(engine.state()))
     balances = await exchange.balances()

@@ -1,75 +1,14 @@
-"""A live engine and the emulator in one process, on a clock that jumps from poll to poll."""
+"""A live engine on the emulator: what its polls cost, and how its books follow Kraken's."""
 
 import asyncio
 from decimal import Decimal as D
 from pathlib import Path
 
-import httpx
 import msgspec
 import pytest
 
 from gridbot.core.account import drift_badge
-from gridbot.core.settings import (
-    ExchangeSettings,
-    FundsSettings,
-    RunSettings,
-    Settings,
-    SlotsSettings,
-)
-from gridbot.engine.boot import begin
-from gridbot.engine.disk import Disk
-from gridbot.engine.engine import Engine
-from gridbot.engine.feed import MarketFeed
-from gridbot.engine.store import Store
-from gridbot.exchange.emulator.app import API_KEY, API_SECRET, Emulator, create_app
-from gridbot.exchange.emulator.config import EmulatorConfig
-from gridbot.exchange.kraken.account import KrakenExchange
-from gridbot.exchange.kraken.private import PrivateKraken
-from gridbot.exchange.kraken.public import PublicKraken
-from gridbot.exchange.kraken.signing import Credentials
-
-START = 1_790_000_000.0
-
-
-class Life:
-    """An engine on the emulator; ``poll`` lets ``poll_seconds`` of both their time pass."""
-
-    def __init__(self, path: Path, slots: int, **config: object) -> None:
-        self.now = START
-        options = EmulatorConfig(speed=20.0, tier="pro", **config)  # type: ignore[arg-type]
-        app = create_app(options, lambda: self.now)
-        self.emulator: Emulator = app.state.emulator
-        self.settings = Settings(
-            exchange=ExchangeSettings(pair="BTC/USD", tier="pro"),
-            funds=FundsSettings(D(2000), "all"),
-            slots=SlotsSettings(initial_slots=slots, initial_sticky_ratio=D(1)),
-            run=RunSettings(mode="live"),
-        )
-        self.public = PublicKraken("http://k", lambda: self.now, httpx.ASGITransport(app))
-        self.private = PrivateKraken(self.public, Credentials(API_KEY, API_SECRET), "pro", None)
-        self.path = path
-
-    async def begin(self) -> None:
-        instrument = await self.public.instrument("BTC/USD")
-        exchange = KrakenExchange(self.public, self.private, instrument, "gbtest")
-        store = Store(
-            self.path, self.settings, "BTC/USD", Disk(), draw_instance=lambda: "test", durable=False
-        )
-        self.engine: Engine = await begin(
-            store, self.settings, instrument, await exchange.fees(), exchange, at=self.now,
-            clock=lambda: self.now,
-        )  # fmt: skip
-        self.feed = MarketFeed(
-            self.engine, self.settings, exchange.quote, exchange.close, lambda: self.now
-        )
-
-    async def poll(self) -> None:
-        self.now += self.settings.timing.poll_interval_seconds
-        sight = await self.feed.look()
-        await self.engine.step(sight.at, sight.price, spread=(sight.bid, sight.ask))
-
-    def holds(self, asset: str) -> D:
-        return self.emulator.account.balances[asset]
+from tests.simulation.kraken_life import Life
 
 
 def test_a_poll_is_one_private_call_however_many_slots_there_are(tmp_path: Path) -> None:
@@ -120,7 +59,7 @@ def test_the_books_follow_kraken_to_the_last_digit(tmp_path: Path, digits: str) 
     assert (books.counts.get("ROUNDING", 0) > 50) == (digits == "asset")
     assert books.counts["TRANSFER"] == 2 and "EXTERNAL_TRADE" not in books.counts
     life.engine.store.close()
-    with (life.path / "ledger.jsonl").open("rb") as lines:
+    with (tmp_path / "data" / "ledger.jsonl").open("rb") as lines:
         rows = [msgspec.json.decode(line) for line in lines]
     rounding = sum(
         (abs(D(one.get("credit_quote", "0")) - D(one.get("debit_quote", "0")))

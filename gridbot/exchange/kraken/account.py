@@ -45,7 +45,7 @@ from gridbot.exchange.protocol import (
 )
 
 ENTRY_SHARE = 0.7  # of the engine counter
-POLL_SHARE = 0.5  # of the call counter must be free, for what a poll may find
+POLL_ROOM = 13.0  # points of the call counter that must be free, for what a poll may find
 BATCH_MAX, CANCEL_MAX, TRADES_MAX = 15, 50, 20
 LEAD_SECONDS = 2.0  # a nearer deadline Kraken refuses
 YOUNG_SECONDS = 300.0  # older orders cost nothing to touch
@@ -156,7 +156,7 @@ class KrakenExchange:
         An open order with our prefix that nobody knows is told once.
         """
         calls, now = self._private.calls, self._clock()
-        if (until := calls.free_at(now, calls.most * POLL_SHARE)) > now:
+        if (until := calls.free_at(now, POLL_ROOM)) > now:
             raise RateLimited("polling is held back for the rate limit", until)
         believed = {one.client_id: one for one in known()}
         found = await self._listed()
@@ -433,6 +433,8 @@ class KrakenExchange:
 
     def _report(self, txid: str, row: answers.Order) -> OrderReport:
         client_id = row.cl_ord_id or self._client_of.get(txid, "")
+        if client_id.startswith(self._prefix):
+            answers.check_figures(txid, row)
         self._remember(dict.fromkeys(row.trades or (), txid), {txid: client_id})
         return answers.report(txid, row, client_id, self._rules.base, self._rules.quote)
 

@@ -68,10 +68,22 @@ def test_a_missing_field_is_an_error(field: str) -> None:
 
 def test_figures_keep_every_digit_and_times_may_be_texts() -> None:
     row = order("gb1", vol="0.12345678901234", fee="0.00000001", opentm="1705260547.472")
-    text = json.dumps({"O1": row}).replace('"0.00000001"', "0.00000001")
+    text = json.dumps({"O1": row})
     found = decode(msgspec.Raw(text.encode()), dict[str, a.Order], "QueryOrders")["O1"]
     assert (found.vol, found.fee) == (D("0.12345678901234"), D("0.00000001"))
     assert found.opentm == 1705260547.472
+    bare = msgspec.Raw(text.replace('"0.00000001"', "7").encode())
+    with pytest.raises(BadAnswer, match="fee is a number"):
+        decode(bare, dict[str, a.Order], "QueryOrders")
+
+
+@pytest.mark.parametrize(
+    ("executed", "cost"), [("7", "0"), ("-0.001", "-60"), ("0.001", "200"), ("0.001", "20")]
+)
+def test_figures_of_ours_that_cannot_be_are_refused(executed: str, cost: str) -> None:
+    row = order("gb1", vol="0.01", limit="60000", vol_exec=executed, cost=cost)
+    with pytest.raises(BadAnswer, match="O1: "):
+        a.check_figures("O1", msgspec.convert(row, a.Order, strict=False))
 
 
 def test_a_report_tells_the_limit_and_not_the_average() -> None:
