@@ -19,6 +19,7 @@ from tests.simulation.kraken_life import PREFIX, Life
 
 RATES = {"place": 0.08, "cancel": 0.1, "fill": 0.1}  # all others 0.02
 KILL_WRITES = 150  # at most, from one kill to the next
+STEPS_PER_SNAPSHOT = 100
 CALM_POLLS = 60
 WEEK_POLLS = 20_160
 
@@ -45,6 +46,8 @@ async def storm(life: Life, polls: int, seed: random.Random) -> int:
             while number < polls:
                 number += 1
                 await life.poll()
+                if life.engine.steps_since_snapshot > STEPS_PER_SNAPSHOT:
+                    life.engine.save(life.now)
                 if life.engine.brain.run_state == "halted":
                     reason = life.engine.brain.state_reason
                     assert reason.startswith("credentials refused"), reason
