@@ -335,6 +335,7 @@ async def resume(
             f"has seen number {newest}: this is an old copy. Restore the latest one, or go on from "
             f"here with --adopt (open orders it does not know are cancelled)"
         )
+    engine.steps_since_snapshot = brain.seq - seq
     _say_recovered(engine, brain.seq - seq)
     now = brain.now if at is None else at
     store.begin(brain.seq, now)
