@@ -58,7 +58,7 @@ def take_rows(brain: Brain, rows: tuple[OwnLedgerRow, ...]) -> None:
         brain.rows_seen.append(row.row_id)
         if _is_booked_by_us(brain, row.client_id):
             _confirm(brain, row)
-        elif row.at < brain.started_at:
+        elif row.at <= brain.started_at:
             continue  # part of the opening balance
         elif row.kind in TRADE_KINDS:
             trades.setdefault(row.ref_id or row.row_id, []).append(row)

@@ -71,8 +71,11 @@ def _cancel_due(brain: Brain) -> None:
 def _write_off_all(brain: Brain) -> None:
     """Close what is left of given-up recoveries in the books at M (architecture 4.4)."""
     waiting, brain.write_offs = brain.write_offs, []
-    for client_id in waiting:
-        live, realised = brain.registry.by_client[client_id], ZERO
+    known = brain.registry.by_client
+    for client_id in dict.fromkeys(waiting):
+        if client_id not in known:  # it was filled after all
+            continue
+        live, realised = known[client_id], ZERO
         brain.registry.remove(live)
         slot = brain.slots[live.slot_id]
         position = brain.books.positions.position(slot.id, live.trade_id, live.cycle)

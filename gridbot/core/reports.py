@@ -178,6 +178,9 @@ def _reported(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
 def _found(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
     """An order whose fate was open is there, even one that seemed to have never arrived; a cancel
     that was lost is sent once more."""
+    if live.client_id in brain.write_offs:  # given up as one that was never placed
+        brain.write_offs.remove(live.client_id)
+        live.lookup_verb, live.after_cancel = "cancel", "write_off"
     again = report.state == "open" and (live.lookup_verb == "cancel" or live.parked != "")
     if live.parked:
         live.after_cancel, live.parked = "operator", ""

@@ -227,7 +227,7 @@ async def begin(
     engine = Engine(
         brain, exchange, store, venue=venue, clock=clock, reconcile_steps=reconcile_steps
     )
-    engine.rows_from(at)  # what happened to the account before is in its opening balance
+    engine.rows_from(at - 1)  # what happened to the account before is in its opening balance
     store.begin(0, at)
     await store.write(BootRecord(engine.state()))
     balances = await exchange.balances()
@@ -335,6 +335,7 @@ async def resume(
             f"has seen number {newest}: this is an old copy. Restore the latest one, or go on from "
             f"here with --adopt (open orders it does not know are cancelled)"
         )
+    engine.steps_since_snapshot = brain.seq - seq
     _say_recovered(engine, brain.seq - seq)
     now = brain.now if at is None else at
     store.begin(brain.seq, now)

@@ -42,7 +42,7 @@ from gridbot.exchange.protocol import Exchange, ExchangeError, Fatal, RateLimite
 FOLLOW_UPS_MAX = 8
 EVENTS_KEPT = 2000
 SEND_DEADLINE_SECONDS = 10.0
-REFUSED_SECONDS = 60.0  # a refusal that is over by then was a whim
+REFUSALS_MIN, REFUSED_SECONDS = 3, 60.0  # fewer, or over sooner, was a whim
 RECONCILE_SECONDS_MIN = 15.0  # where calls are counted
 HELD_BACK_SECONDS = 60.0  # a longer wait for the rate limit is trouble
 OWN_ROWS_SECONDS = 300.0  # between two looks into the exchange's own books
@@ -88,7 +88,7 @@ class Engine:
         self.missed: list[OrderReport] = []
         self.changes: Changes | None = None
         self.refused = ""  # why the exchange will not have us
-        self._refused_since: dict[str, float] = {}  # by kind of call
+        self._refusals: dict[str, list[float]] = {}  # when, by kind of call
         self.trouble = ""  # why it cannot be asked at the moment
         self.steps_since_snapshot = 0
         self._venue = venue
@@ -99,6 +99,7 @@ class Engine:
         self._own_rows: list[OwnLedgerRow] = []
         self._rows_at = self._reconciled_at = 0.0
         self._blind = False  # the last look told nothing
+        self._find_max: int | None = None  # how many lost orders to look for at a time
         self._rows_next = ""
         self._unexplained = {one: (amount, ZERO) for one, amount in brain.drift.items() if amount}
         self._reconcile_steps = reconcile_steps
@@ -117,7 +118,7 @@ class Engine:
         before: Look = previous or (self.price_at, self.price)
         self.at, self._spread = at, spread
         reports, cursor = await self._observe(listing)
-        if self._blind:
+        if self._blind and self.brain.seq:  # at the first step there is nothing of ours to see
             price = None
         due = bool(reports or self.commands or self.urgent or self.changes or self._balances)
         due = due or bool(self.recommendations) or self._reaches(at, price)
@@ -195,28 +196,42 @@ class Engine:
         if isinstance(error, RateLimited) and error.until - self.at < HELD_BACK_SECONDS:
             return
         if not isinstance(error, Fatal):
-            self._refused_since.pop(kind, None)
-        elif self.at - self._refused_since.setdefault(kind, self.at) >= REFUSED_SECONDS:
-            self._refused_since, self.refused = {}, str(error)
-            self.note(halt=f"credentials refused: {error}")
+            self._refusals.pop(kind, None)
+        else:
+            times = self._refusals.setdefault(kind, [])
+            times.append(self.at)
+            if len(times) >= REFUSALS_MIN and self.at - times[0] >= REFUSED_SECONDS:
+                self._refusals, self.refused = {}, str(error)
+                self.note(halt=f"credentials refused: {error}")
         text = "" if error is None else str(error)
         if kind == "read" and bool(text) != bool(self.trouble):
             self.note(trouble=text)
             self.trouble = text
 
     async def _look_up(self) -> list[OrderReport]:
-        """Ask for orders whose fate is open and whose time to ask has come."""
+        """Ask for orders whose fate is open and whose time to ask has come. Those that were there
+        once are asked for by their id; the others are looked for together, or one by one once that
+        proved too much for the rate limit.
+        """
         due = [one for one in self.brain.registry.unknown.values() if one.lookup_at <= self.at]
-        if not due:
-            return []
-        ids = [one.client_id for one in due]
+        there = [one for one in due if one.exchange_id]
+        all_lost = [one for one in due if not one.exchange_id]
+        lost = all_lost[: self._find_max]
+        found: list[OrderReport] = []
         try:
-            found = await self.exchange.find(ids, min(one.placed_at for one in due))
-        except ExchangeError:
-            return []  # absent is only what was looked for and not found: asked again
-        absent = [one for one in ids if one not in {report.client_id for report in found}]
-        self.outcomes += [Outcome(one, "place", "absent") for one in absent]
+            if there:
+                found += await self.exchange.reports(there)
+            if lost:
+                ids = [one.client_id for one in lost]
+                found += await self.exchange.find(ids, min(one.placed_at for one in lost))
+        except ExchangeError as error:  # absent is only what was looked for and not found
+            self._find_max = 1 if isinstance(error, RateLimited) else self._find_max
+            return found
+        absent = {one.client_id for one in lost} - {report.client_id for report in found}
+        self.outcomes += [Outcome(one, "place", "absent") for one in sorted(absent)]
         self.urgent |= bool(absent)
+        if lost == all_lost:
+            self._find_max = None
         return found
 
     # --- writing ------------------------------------------------------------------------

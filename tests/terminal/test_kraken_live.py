@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.exchange.emulator.faults import TABLE
 from tests.terminal.kraken_world import World, doubled, live_orders, unsettled
 
 SOAK_SECONDS = float(os.environ.get("GRIDBOT_SOAK_SECONDS", "900"))
 WEEK_SECONDS = 604_800.0
-FAULT_RATE = 0.02
+RATES = {"place": 0.08, "cancel": 0.1, "fill": 0.1}  # all others 0.02
 LIVELY = ("--speed", "600", "--tier", "pro", "--ledger-digits", "cost")
 Worlds = Callable[..., World]
 
@@ -141,8 +142,8 @@ def test_a_week_of_every_fault_and_many_kills(worlds: Worlds) -> None:
     seed = random.Random(7)
     speed = WEEK_SECONDS / SOAK_SECONDS
     world = worlds("--speed", f"{speed:.1f}", "--tier", "pro", "--seed", "5")
-    names = world.emulated("faults")
-    world.emulated("faults", dict.fromkeys(names, FAULT_RATE))
+    rates = {name: RATES.get(row["on"], 0.02) for name, row in TABLE.items()}
+    world.emulated("faults", rates)
     end, kills = time.monotonic() + SOAK_SECONDS, 0
     while time.monotonic() < end:
         world.start("slots.initial_slots=20", "slots.initial_sticky_ratio=0.8")

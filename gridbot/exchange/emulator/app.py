@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Any
 
 import msgspec
+from h11 import LocalProtocolError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -281,7 +282,8 @@ def _market(config: EmulatorConfig, pair: Pair) -> Market:
 
 
 def _own_fault(request: Request, error: Exception) -> Response:
-    traceback.print_exception(error)
+    if not isinstance(error, LocalProtocolError):  # an answer broken off on purpose
+        traceback.print_exception(error)
     return _refusal("EGeneral:Internal error")
 
 

@@ -45,6 +45,7 @@ from gridbot.exchange.protocol import (
 )
 
 ENTRY_SHARE = 0.7  # of the engine counter
+POLL_ROOM = 13.0  # points of the call counter that must be free, for what a poll may find
 BATCH_MAX, CANCEL_MAX, TRADES_MAX = 15, 50, 20
 LEAD_SECONDS = 2.0  # a nearer deadline Kraken refuses
 YOUNG_SECONDS = 300.0  # older orders cost nothing to touch
@@ -154,6 +155,9 @@ class KrakenExchange:
         """One call, and one more for every 50 known orders that are not in the listing any more.
         An open order with our prefix that nobody knows is told once.
         """
+        calls, now = self._private.calls, self._clock()
+        if (until := calls.free_at(now, POLL_ROOM)) > now:
+            raise RateLimited("polling is held back for the rate limit", until)
         believed = {one.client_id: one for one in known()}
         found = await self._listed()
         gone = [live for name, live in believed.items() if name not in found and live.exchange_id]
@@ -247,8 +251,14 @@ class KrakenExchange:
         while ready:
             size = BATCH_MAX if self._private.calls.room(self._clock()) >= 1 else 1
             part, ready = ready[:size], ready[size:]
+            fatal: Fatal | None = None
             for one, answer in zip(part, await self._send(part), strict=True):
-                done[one.client_id] = await self._answered(one, answer)
+                try:
+                    done[one.client_id] = await self._answered(one, answer)
+                except Fatal as error:  # others of this batch may have been taken
+                    fatal = error
+            if fatal is not None:
+                raise fatal
 
     async def amend(self, requests: list[AmendRequest]) -> list[Outcome]:
         """Each keeps its ids; one that could not be sent was not moved, so it is refused."""
@@ -423,6 +433,8 @@ class KrakenExchange:
 
     def _report(self, txid: str, row: answers.Order) -> OrderReport:
         client_id = row.cl_ord_id or self._client_of.get(txid, "")
+        if client_id.startswith(self._prefix):
+            answers.check_figures(txid, row)
         self._remember(dict.fromkeys(row.trades or (), txid), {txid: client_id})
         return answers.report(txid, row, client_id, self._rules.base, self._rules.quote)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 import msgspec
 
-from gridbot.core.numbers import check_decimal, parse_decimal
+from gridbot.core.numbers import ZERO, check_decimal, parse_decimal
 from gridbot.core.records import OrderReport, OrderReportState, Side
 from gridbot.exchange.protocol import BadAnswer
 
@@ -41,6 +41,12 @@ Entry = TypedDict("Entry", {
     "refid": str, "time": float, "type": str, "asset": str, "amount": Decimal, "fee": Decimal,
     "balance": Decimal,
 })  # fmt: skip
+COST_SLACK = Decimal("0.01")  # in quote, for what is executed in parts of a cent
+BASE_STEP = Decimal(1).scaleb(-10)  # no asset has more decimals
+# Money comes as text; a bare number there is somebody's mistake, and may be any number.
+_BARE = re.compile(
+    rb'"(vol|vol_exec|cost|fee|amount|balance|hold_trade|tick_size|ordermin|costmin)"\s*:\s*[-\d]'
+)
 _STATES: dict[str, OrderReportState] = {"pending": "open", "canceled": "cancelled"}
 
 
@@ -101,6 +107,8 @@ LedgerPage = TypedDict("LedgerPage", {"count": int, "ledger": dict[str, Entry]})
 
 def decode(raw: msgspec.Raw, kind: type[T], endpoint: str) -> T:
     """``raw`` as a ``kind``; raises BadAnswer with the endpoint's name."""
+    if found := _BARE.search(bytes(raw)):
+        raise BadAnswer(endpoint, f"{found[1].decode()} is a number, money comes as text")
     try:
         answer = msgspec.json.decode(raw, type=kind, strict=False)
         _check(answer, "answer")
@@ -116,14 +124,25 @@ def key_info(raw: dict[str, Any]) -> KeyInfo:
 
 
 def report(txid: str, order: Order, client_id: str, base: str, quote: str) -> OrderReport:
-    """One order of ours; ``price`` is its limit, which is not the ``price`` Kraken tells."""
+    """One order of ours; ``price`` is its limit, which is not the ``price`` Kraken tells. Kraken
+    tells a fee in quote even where it takes it in base: what that was, its own ledger corrects.
+    """
     state: Any = _STATES.get(order.status, order.status)
-    fee_asset = base if "fcib" in order.oflags else quote
+    fee, fee_asset = order.fee, quote
+    if "fcib" in order.oflags and order.cost:
+        fee, fee_asset = (fee * order.vol_exec / order.cost).quantize(BASE_STEP), base
     return OrderReport(
         client_id, txid, order.descr["type"], limit_price(order), order.vol, state, order.vol_exec,
-        order.cost, order.fee, fee_asset, order.opentm, order.closetm, tuple(order.trades or ()),
+        order.cost, fee, fee_asset, order.opentm, order.closetm, tuple(order.trades or ()),
         order.reason or "",
     )  # fmt: skip
+
+
+def check_figures(txid: str, order: Order) -> None:
+    """Raise BadAnswer if a limit order of ours cannot have executed so much for so much."""
+    worth = limit_price(order) * order.vol_exec
+    if not ZERO <= order.vol_exec <= order.vol or abs(order.cost - worth) > worth / 2 + COST_SLACK:
+        raise BadAnswer("orders", f"{txid}: {order.vol_exec} of {order.vol} for {order.cost}")
 
 
 def limit_price(order: Order) -> Decimal:

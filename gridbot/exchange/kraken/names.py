@@ -32,7 +32,7 @@ class Names:
     """The tables of Assets and AssetPairs."""
 
     def __init__(self, assets: Mapping[str, AssetNames], pairs: Mapping[str, PairNames]) -> None:
-        self._modern = {key: asset_name(one.altname) for key, one in assets.items()}
+        self._modern = {key: _modern(one.altname) for key, one in assets.items()}
         self._given: dict[str, Listing] = {}  # by what Kraken itself calls a pair
         self._made: dict[str, set[Listing]] = {}  # by what its assets may be called
         aliases = {key: {key, one.altname, self._modern[key]} for key, one in assets.items()}
@@ -49,7 +49,7 @@ class Names:
 
     def asset(self, key: str) -> str:
         """The modern name of the asset with this id; one not listed is its own name."""
-        return self._modern.get(key, key)
+        return self._modern.get(key) or _modern(key)
 
     def given(self, name: str) -> Listing | None:
         """The pair Kraken itself calls so, if it is listed."""
@@ -72,6 +72,10 @@ class Names:
             names = list(dict.fromkeys(one.pair for key in near for one in self._made[key]))
         hint = f"did you mean {' or '.join(names[:SUGGESTIONS_MAX])}?" if names else "see its site"
         raise UnknownPair(f"Kraken lists no pair {spelling!r}; {hint}")
+
+
+def _modern(name: str) -> str:
+    return asset_name(name) if name.isupper() else name  # case means something in AAPLx
 
 
 def _shortened(wanted: str) -> Iterator[str]:

@@ -211,6 +211,8 @@ class PrivateKraken:
         head = await self.read(name, kind, HISTORY, ofs=0, **window)
         try:
             for place in range(head["count"] - PAGE_ROWS, 0, -PAGE_ROWS):
+                if found and self.calls.room(self.clock()) < 2 * HISTORY + RESERVE:
+                    raise RateLimited(f"{name}: room is left to ask about what came", now)
                 page = await self.read(name, kind, HISTORY, ofs=place, **window)
                 found |= _whole(name, page, field, page["count"] == head["count"])
             found |= _whole(name, head, field, True)

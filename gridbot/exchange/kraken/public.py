@@ -77,7 +77,10 @@ class PublicKraken:
         """The tables of all assets and pairs, read once."""
         if self._names is None:
             assets = await self.get("Assets", dict[str, answers.AssetNames])
-            self._names = Names(assets, await self.get("AssetPairs", dict[str, answers.PairNames]))
+            pairs = await self.get("AssetPairs", dict[str, answers.PairNames])
+            if not assets or not pairs:
+                raise BadAnswer("AssetPairs", "no pair at all")
+            self._names = Names(assets, pairs)
         return self._names
 
     async def listing(self, spelling: str) -> Listing:

@@ -68,10 +68,22 @@ def test_a_missing_field_is_an_error(field: str) -> None:
 
 def test_figures_keep_every_digit_and_times_may_be_texts() -> None:
     row = order("gb1", vol="0.12345678901234", fee="0.00000001", opentm="1705260547.472")
-    text = json.dumps({"O1": row}).replace('"0.00000001"', "0.00000001")
+    text = json.dumps({"O1": row})
     found = decode(msgspec.Raw(text.encode()), dict[str, a.Order], "QueryOrders")["O1"]
     assert (found.vol, found.fee) == (D("0.12345678901234"), D("0.00000001"))
     assert found.opentm == 1705260547.472
+    bare = msgspec.Raw(text.replace('"0.00000001"', "7").encode())
+    with pytest.raises(BadAnswer, match="fee is a number"):
+        decode(bare, dict[str, a.Order], "QueryOrders")
+
+
+@pytest.mark.parametrize(
+    ("executed", "cost"), [("7", "0"), ("-0.001", "-60"), ("0.001", "200"), ("0.001", "20")]
+)
+def test_figures_of_ours_that_cannot_be_are_refused(executed: str, cost: str) -> None:
+    row = order("gb1", vol="0.01", limit="60000", vol_exec=executed, cost=cost)
+    with pytest.raises(BadAnswer, match="O1: "):
+        a.check_figures("O1", msgspec.convert(row, a.Order, strict=False))
 
 
 def test_a_report_tells_the_limit_and_not_the_average() -> None:
@@ -83,9 +95,12 @@ def test_a_report_tells_the_limit_and_not_the_average() -> None:
     assert (found.closed_at, found.reason, found.trade_ids) == (7.5, "User requested", ("T1", "T2"))
 
 
-def test_fees_are_in_base_only_where_the_flags_say_so() -> None:
-    row = msgspec.convert(order("gb1", oflags="post,fcib"), a.Order, strict=False)
-    assert report("O1", row, "gb1", "BTC", "USD").fee_asset == "BTC"
+def test_a_fee_taken_in_base_is_told_in_base_though_kraken_tells_it_in_quote() -> None:
+    row = order("gb1", oflags="post,fcib", vol_exec="0.004", cost="240", fee="0.96")
+    found = report("O1", msgspec.convert(row, a.Order, strict=False), "gb1", "BTC", "USD")
+    assert (found.fee, found.fee_asset) == (D("0.000016"), "BTC")
+    row = order("gb1", oflags="post,fcib")
+    assert report("O1", msgspec.convert(row, a.Order, strict=False), "gb1", "BTC", "USD").fee == 0
 
 
 def test_the_key_is_understood_in_both_spellings() -> None:

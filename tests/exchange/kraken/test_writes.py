@@ -116,6 +116,18 @@ def test_a_fatal_answer_is_the_only_thing_a_write_raises(text: str) -> None:
             run(work)
 
 
+def test_what_is_certain_beside_a_fatal_answer_is_told_with_it() -> None:
+    kraken = TinyKraken()
+    kraken.answers["AddOrderBatch"] = "EOrder:Tick size check failed"
+    kraken.answers["AddOrder"] = lambda ask: (
+        "EGeneral:Permission denied" if ask["cl_ord_id"] == "gbtest2" else {"txid": ["O1"]}
+    )
+    with pytest.raises(Fatal) as caught:
+        run(kraken.exchange().place([request(1), request(2), request(3)]))
+    told = [(one.client_id, one.kind) for one in caught.value.outcomes]
+    assert told == [("gbtest1", "accepted"), ("gbtest2", "later"), ("gbtest3", "accepted")]
+
+
 NOT_UNIQUE = "EGeneral:Invalid arguments:cl_ord_id not unique"
 
 
