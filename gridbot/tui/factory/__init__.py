@@ -1,0 +1,1 @@
+"""The living factory: machines, belts and lamps drawn from statuses and events."""
