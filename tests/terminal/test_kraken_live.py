@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def filled(world: World, count: int) -> Callable[[], list[str]]:
     return lambda: (
         [] if path.exists() and path.read_bytes().count(b'_ENTRY"') >= count else ["no fills"]
     )
+
+
+def started(world: World, times: int) -> list[str]:
+    """Whether the engine has said so often that it trades."""
+    return [] if world.said("gridbot started") >= times else ["not started"]
 
 
 def test_a_killed_engine_goes_on_where_it_was(worlds: Worlds) -> None:
@@ -79,8 +85,9 @@ def test_an_old_copy_of_a_directory_is_refused_until_adopted(worlds: Worlds) -> 
 def test_a_paper_engine_makes_no_private_request(worlds: Worlds) -> None:
     world = worlds("--speed", "3600", "--seed", "6")
     paper = ("run.mode=paper", "sim.quote_balance=1000", "slots.initial_slots=4")
-    for fills in (1, 3):  # the second life replays the first
+    for life, fills in enumerate((1, 3), 1):  # the second life replays the first
         world.start(*paper, words=())
+        world.wait_for(partial(started, world, life), 30)
         world.wait_for(filled(world, fills), 60)
         assert world.stop() == 0
     for command in (["doctor"], ["plan"], ["status"], ["ledger", "verify"]):
