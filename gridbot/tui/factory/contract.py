@@ -1,7 +1,7 @@
 """What a floor (factory or Bauhaus) and whoever paints it agree on. No Textual.
 
-A floor is told what is (``see``) and asked what it looks like (``frame``, ``row``). Time comes in as
-an argument: every motion is a function of it, so skipped frames change no speed. The runs that
+A floor is told what is (``see``) and asked what it looks like (``frame``, ``row``). Time comes in
+as an argument: every motion is a function of it, so skipped frames change no speed. The runs that
 ``row`` gives and the patches that ``frame`` gave describe one and the same picture.
 """
 
@@ -45,7 +45,7 @@ class Styles(Protocol):
 
 
 class Floor(Protocol):
-    """A picture of width x height cells that moves. ``motion``: full, calm (no ornaments) or off."""
+    """A picture of width x height cells that moves. ``motion``: full, calm (no ornaments), off."""
 
     motion: str
 
