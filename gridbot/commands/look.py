@@ -29,6 +29,8 @@ from gridbot.engine.telemetry import market_odds
 from gridbot.engine.venues import Venue, plan_venue
 from gridbot.exchange.instruments import UnknownPair
 
+PLACES_SHOWN_MAX = 10
+
 
 def check_config(choices: Choices) -> None:
     loaded = choices.load()
@@ -80,14 +82,19 @@ def show_ledger(choices: Choices, slot: int | None, count: int, as_json: bool) -
 
 class Report(Formatter):
     def format_field(self, value: Any, spec: str) -> str:
-        return plain(value) if isinstance(value, Decimal) and not spec else format(value, spec)
+        return shown(value) if isinstance(value, Decimal) and not spec else format(value, spec)
+
+
+def shown(value: Decimal) -> str:
+    """A sum as people read it: a fee's part of one may have twice as many places."""
+    return plain(Decimal(f"{value:.{PLACES_SHOWN_MAX}f}"))
 
 
 def status_text(status: Status) -> str:
     engine, mid = status.engine, status.price.mid
     head = ("slot", "name", "kind", "phase", "orders", "trips", "realised", "open", "waiting")
     balances = [
-        f"{plain(one.total)} {asset} ({plain(one.held)} held)"
+        f"{shown(one.total)} {asset} ({shown(one.held)} held)"
         for asset, one in status.balances.items()
     ]
     return Report().format(
