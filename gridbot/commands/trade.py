@@ -53,7 +53,7 @@ def on_screen(choices: Choices, yes: bool, adopt: bool) -> None:
     finally:
         _close(runner)
     with contextlib.suppress(OSError):  # the terminal may be gone
-        print(f"state saved in {runner.path}; run again to go on", flush=True)
+        print(f"{_left(runner)}; run again to go on", flush=True)
 
 
 def without_screen(
@@ -81,7 +81,7 @@ def without_screen(
     try:
         _close(runner)
         cause = signal.Signals(taken.si_signo).name if taken else f"{cycles} polls done"
-        log.say(f"gridbot stopped ({cause}): state saved in {path}")
+        log.say(f"gridbot stopped ({cause}): {_left(runner)}")
     finally:
         log.close()
 
@@ -132,6 +132,13 @@ def _runner(choices: Choices, yes: bool, adopt: bool, **more: Any) -> Runner:
     return Runner(
         settings, path, credentials=credentials, adopt=adopt, alerts_command=command, **more
     )
+
+
+def _left(runner: Runner) -> str:
+    """What the end left behind."""
+    if runner.identity is None:
+        return f"it never came to trade, {runner.path} is as it was"
+    return f"state saved in {runner.path}"
 
 
 def _close(runner: Runner) -> None:

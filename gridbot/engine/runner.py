@@ -31,7 +31,7 @@ from gridbot.engine.narration import describe
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
 from gridbot.engine.telemetry import Point, Telemetry
 from gridbot.exchange.kraken.signing import Credentials
-from gridbot.exchange.protocol import ExchangeError, Fatal
+from gridbot.exchange.protocol import ExchangeError, Fatal, RateLimited
 
 EVENTS_KEPT = 2000
 PUBLISH_SECONDS_MIN = 0.1
@@ -173,6 +173,8 @@ class Runner:
                     await asyncio.sleep(REFUSED_AGAIN_SECONDS)
                     continue
                 if isinstance(error, ExchangeError) and not isinstance(error, Fatal):
+                    if isinstance(error, RateLimited):
+                        wait = max(wait, error.until - time.time())
                     await self._wait_for_exchange(error, wait)
                     wait = min(2 * wait, OPEN_AGAIN_SECONDS[1])
                     continue
@@ -266,10 +268,9 @@ class Runner:
         """Tell whoever listens, and the operator by his own command if it is due."""
         for event in events:
             self._on_event(event)
-        if self._published is not None:
-            failure = self._alerts.see(events, self._published, time.time())
-            if failure:
-                self._on_event(Event(0, time.time(), "alert_failed", "warn", text=failure))
+        failure = self._alerts.see(events, self._published, time.time())
+        if failure:
+            self._on_event(Event(0, time.time(), "alert_failed", "warn", text=failure))
 
     def _publish(self, opened: OpenEngine) -> None:
         self._published_at = time.monotonic()
