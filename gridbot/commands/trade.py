@@ -28,7 +28,7 @@ LOG_CLOSE_SECONDS = 2.0
 SWITCH_SECONDS = 0.001  # how long one thread may keep the other from running
 
 
-def on_screen(choices: Choices, yes: bool, adopt: bool) -> None:
+def on_screen(choices: Choices, yes: bool, adopt: bool, read_only: bool = False) -> None:
     """Trade in this process and watch it; saves on leaving, on SIGTERM and on SIGHUP."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("tui needs a terminal; without one: gridbot run --headless.")
@@ -49,7 +49,7 @@ def on_screen(choices: Choices, yes: bool, adopt: bool) -> None:
         from gridbot.tui.app import run as run_app
 
         with contextlib.suppress(SystemExit):
-            run_app(runner, runner.settings)
+            run_app(runner, runner.settings, read_only)
     finally:
         _close(runner)
     with contextlib.suppress(OSError):  # the terminal may be gone

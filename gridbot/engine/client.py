@@ -5,6 +5,7 @@ holds one cannot tell an engine in this process from one behind a socket.
 """
 
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Protocol
 
 from gridbot.core.records import Ack, Event, LedgerEntry
@@ -15,9 +16,11 @@ from gridbot.engine.telemetry import Point
 class EngineClient(Protocol):
     """What every client offers. Methods return at once; only a command's Future takes time.
     ``waits_for``: what keeps the first status from coming, empty if nothing is known to.
+    ``data_path``: the engine's data directory if this process can read it.
     """
 
     waits_for: str
+    data_path: Path | None
 
     def status(self) -> Status | None:
         """The latest published status; None before the first."""

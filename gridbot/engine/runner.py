@@ -28,6 +28,7 @@ from gridbot.engine.boot import OpenEngine, open_engine
 from gridbot.engine.directory import Identity, free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.narration import describe
+from gridbot.engine.shell import Shell
 from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
 from gridbot.engine.telemetry import Point, Telemetry
 from gridbot.exchange.kraken.signing import Credentials
@@ -61,6 +62,7 @@ class Runner:
         """``credentials``: for live trading. ``adopt``: see ``open_engine``."""
         self.settings = settings
         self.path = path
+        self.data_path: Path | None = path
         self.finished = threading.Event()
         self.failure = self.waits_for = ""
         self._disk = disk or Disk()
@@ -79,6 +81,7 @@ class Runner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._stopping = False
+        self._shell = Shell()
         self._open: OpenEngine | None = None
         self._step_ms = 0.0
         self._published_at = 0.0
@@ -199,12 +202,16 @@ class Runner:
 
     async def _drive(self, opened: OpenEngine) -> None:
         engine, feed = opened
-        interval = self.settings.timing.poll_interval_seconds / feed.speed
         polls, due = 0, time.monotonic()
         while not self._stopping:
             commands, sight = self._take_commands(), feed.now()
+            if commands and not (commands := self._serve(opened, commands)):
+                self._publish(opened)
+                await self._pause_until(due)
+                continue
             engine.commands.extend(commands)
             if not commands:
+                interval = self.settings.timing.poll_interval_seconds / feed.speed
                 due = max(due + interval, time.monotonic())
                 sight = await feed.look()
                 polls += 1
@@ -241,6 +248,18 @@ class Runner:
         with self._guard:
             commands, self._inbox = self._inbox, []
         return commands
+
+    def _serve(self, opened: OpenEngine, commands: list[Command]) -> list[Command]:
+        """Answer what is for the shell; returns the commands for the core."""
+        left = []
+        for command in commands:
+            ack = self._shell.serve(opened, command, time.monotonic())
+            if ack is None:
+                left.append(command)
+            else:
+                self._acknowledge(ack)
+        self._stopping |= self._shell.stopping
+        return left
 
     def _acknowledge(self, ack: Ack) -> None:
         with self._guard:

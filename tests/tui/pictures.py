@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from decimal import Decimal as D
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from gridbot.engine.status import (
     Status,
     WaitingStatus,
 )
+from gridbot.engine.telemetry import Point
 from gridbot.tui.cells import Line
 
 NOW = 1_767_225_600.0 + 14 * 3600 + 22 * 60 + 7
@@ -120,6 +122,7 @@ class StillClient:
     """An engine that stands still; every command waits for ``answer``."""
 
     waits_for = ""
+    data_path: Path | None = None
 
     def __init__(self, picture: Status | None) -> None:
         self.picture = picture
@@ -139,6 +142,9 @@ class StillClient:
 
     def ledger(self, slot_id: int | None, count: int) -> list[LedgerEntry]:
         return [ENTRY, replace(ENTRY, id=8813, entry_type="FEE", realised_quote=D("-0.005"))]
+
+    def history(self, name: str) -> list[Point]:
+        return []
 
     def close(self) -> None:
         pass
