@@ -146,6 +146,7 @@ STARTING = [
 _add(
     cli, "tui", "trade.on_screen", *STARTING,
     Option(["--attach"], is_flag=True, help="Only watch an engine that runs; never start one."),
+    Option(["--read-only"], is_flag=True, help="Only look: whatever would act is refused."),
 )  # fmt: skip
 _add(
     cli, "run", "trade.without_screen", *STARTING,
@@ -198,6 +199,18 @@ _add(
     _json("One JSON object per line."),
 )  # fmt: skip
 _add(ledger, "verify", "look.verify_ledger")
+_add(
+    ledger, "export", "look.export_ledger",
+    Option(["--filter", "words"], default="", metavar="WORDS",
+           help="Which entries: slot:N type:T,.. -type:T side:A since:24h until: tx: min:"),
+    Option(["--cycles", "what"], flag_value="cycles", default="ledger",
+           help="Only results: finished cycles and write-offs."),
+    Option(["--format", "form"], type=click.Choice(["csv", "json", "jsonl"]), default="csv",
+           help="Of the file."),
+    Option(["-o", "--output"], default="", metavar="FILE",
+           help="File or directory; without it a name with the time, here."),
+    Option(["--force"], is_flag=True, help="Overwrite the file."),
+)  # fmt: skip
 _add(ledger, "reconcile", "kraken.reconcile")
 _add(config, "check", "look.check_config")
 _add(config, "show", "look.show_config")

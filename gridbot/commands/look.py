@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from string import Formatter
@@ -23,7 +24,11 @@ from gridbot.core.numbers import plain
 from gridbot.core.records import LedgerEntry
 from gridbot.core.verify import VerifyReport
 from gridbot.engine import inspect
+from gridbot.engine.actions import CommandError
 from gridbot.engine.directory import DataDirectory
+from gridbot.engine.disk import EngineFileError
+from gridbot.engine.export import Export, Format, What
+from gridbot.engine.ledger_filter import parse_filter
 from gridbot.engine.socket_path import SOCKET_FILE
 from gridbot.engine.status import SlotStatus, Status
 from gridbot.engine.telemetry import market_odds
@@ -93,6 +98,18 @@ def show_ledger(choices: Choices, slot: int | None, count: int, as_json: bool) -
             print(msgspec.json.encode(entry).decode())
     else:
         print(ledger_text(entries) if entries else "no entries")
+
+
+def export_ledger(
+    choices: Choices, words: str, what: What, form: Format, output: str, force: bool
+) -> None:
+    loaded, now = choices.load(), time.time()
+    file = inspect.ledger_file(loaded.data_dir, loaded.settings.persistence)
+    try:
+        wanted = parse_filter(words, now)
+        print(Export(what, form, output, force, now, None, file, wanted).run())
+    except CommandError as error:
+        raise EngineFileError(str(error).replace("add ! to", "--force to")) from None
 
 
 class Report(Formatter):

@@ -41,7 +41,9 @@ ATTACH_SECONDS = 10.0  # an engine may be starting
 SWITCH_SECONDS = 0.001  # how long one thread may keep the other from running
 
 
-def on_screen(choices: Choices, yes: bool, adopt: bool, attach: bool) -> None:
+def on_screen(
+    choices: Choices, yes: bool, adopt: bool, attach: bool, read_only: bool = False
+) -> None:
     """Watch the engine that runs in the directory, or with none there trade in this process."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("tui needs a terminal; without one: gridbot run --headless.")
@@ -60,15 +62,15 @@ def on_screen(choices: Choices, yes: bool, adopt: bool, attach: bool) -> None:
         except DirectoryInUse:  # started while we looked
             runs = True
     if runs:
-        _watch(loaded)
+        _watch(loaded, read_only)
     else:
-        _trade(runner)
+        _trade(runner, read_only)
 
 
-def _trade(runner: Runner) -> None:
+def _trade(runner: Runner, read_only: bool) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        _show(runner, runner.settings)
+        _show(runner, runner.settings, read_only)
     finally:
         _close(runner)
     _say(f"{_left(runner)}; run again to go on")
@@ -90,7 +92,7 @@ def engine_works(path: Path) -> bool:
     return True
 
 
-def _watch(loaded: LoadedConfig) -> None:
+def _watch(loaded: LoadedConfig, read_only: bool) -> None:
     """A screen for an engine of another process, which is left alone afterwards."""
     from gridbot.engine.remote import NoEngine, RemoteClient
 
@@ -101,18 +103,16 @@ def _watch(loaded: LoadedConfig) -> None:
         whose = f"process {DataDirectory.inspect(loaded.data_dir).pid or 'unknown'} works there"
         raise NoEngine(f"{error}; {whose}, see gridbot status") from None
     try:
-        _show(client, loaded.settings)
-        status, link = client.status(), client.link
+        farewell = _show(client, loaded.settings, read_only)
     finally:
         client.close()
-    if status is not None:
-        state, orders = status.engine.state.upper(), status.capacity.used
-        _say(f"detached; {link or f'engine {state}, {orders} open orders'}")
+    if farewell:
+        _say(farewell)
 
 
-def _show(client: EngineClient, settings: Settings) -> None:
+def _show(client: EngineClient, settings: Settings, read_only: bool) -> str:
     """The screen, till the operator leaves it or a signal ends it; closes the client on a signal,
-    because the terminal may be gone and the rest may hang."""
+    because the terminal may be gone and the rest may hang. Returns its last words."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         client.close()
@@ -123,7 +123,8 @@ def _show(client: EngineClient, settings: Settings) -> None:
     from gridbot.tui.app import run as run_app
 
     with contextlib.suppress(SystemExit):
-        run_app(client, settings)
+        return run_app(client, settings, read_only)
+    return ""
 
 
 def _say(text: str) -> None:
@@ -159,7 +160,8 @@ def without_screen(
         taken = found.si_signo if found and found.si_signo in STOP_SIGNALS else 0
     try:
         _close(runner)
-        cause = signal.Signals(taken).name if taken else f"{cycles} polls done"
+        done = "stop" if cycles is None else f"{cycles} polls done"
+        cause = signal.Signals(taken).name if taken else done
         log.say(f"gridbot stopped ({cause}): {_left(runner)}")
     finally:
         log.close()

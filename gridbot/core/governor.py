@@ -26,7 +26,7 @@ from gridbot.core import closing
 from gridbot.core.answers import Refusal, seconds_of
 from gridbot.core.capacity import ORDERS_RESERVED, Kind, effective_cap
 from gridbot.core.exits import quantile
-from gridbot.core.numbers import HUNDRED, ZERO
+from gridbot.core.numbers import HUNDRED, ZERO, NumberError, parse_decimal, plain
 from gridbot.core.records import Record
 from gridbot.core.settings import GovernorMode
 from gridbot.core.slot import Slot
@@ -416,6 +416,26 @@ def set_mode(brain: Brain, args: dict[str, Any]) -> str:
     brain.settings = replace(brain.settings, governor=governor)
     brain.exits.news = True
     return f"governor mode is {mode}"
+
+
+def set_threshold(brain: Brain, args: dict[str, Any]) -> str:
+    """From which orphan pressure it advises ("high") or forces ("crit"), until the next start."""
+    settings, name = brain.settings.governor, args.get("name")
+    if name not in ("high", "crit"):
+        raise Refusal("E19", "name is high or crit")
+    try:
+        value = parse_decimal(str(args.get("value")), "value")
+    except NumberError:
+        raise Refusal("E11", f'{name} needs a number, got "{args.get("value")}"') from None
+    if not Decimal("0.05") <= value <= Decimal("0.99"):
+        raise Refusal("E14", f"{name} {plain(value)} is outside 0.05 to 0.99")
+    changed = replace(settings, **{f"orphan_pressure_{name}": value})
+    high, crit = changed.orphan_pressure_high, changed.orphan_pressure_crit
+    if high >= crit:
+        raise Refusal("E53", f"high {plain(high)} must be under crit {plain(crit)}")
+    brain.settings = replace(brain.settings, governor=changed)
+    brain.exits.news = True
+    return f"governor {name} is {plain(value)}"
 
 
 def _chosen(brain: Brain, args: dict[str, Any]) -> Suggestion:

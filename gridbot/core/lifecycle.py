@@ -368,4 +368,5 @@ _ACTIONS: dict[str, Callable[[Brain, Args], str]] = {
     "toggle": _toggle, "alias": _alias, "pause_slot": _pause_slot, "resume_slot": _resume_slot,
     "close": closing.close, "write_off": closing.write_off, "approve": governor.approve,
     "dismiss": governor.dismiss, "governor": governor.set_mode,
+    "governor_set": governor.set_threshold,
 }  # fmt: skip

@@ -4,7 +4,7 @@
 mean (``parse``), what could follow it (``complete``), which keys lead where (``key_map``). It
 knows nothing of a screen. Error codes are stable: E01 unknown verb, E02 word missing, E03 word too
 many, E04 open quote, E11 not a number, E12 decimal comma, E13 not a whole number, E14 out of
-range, E19 not one of the choices, E30 no such slot, E38 ambiguous.
+range, E19 not one of the choices, E30 no such slot, E38 ambiguous; others stand in the table.
 """
 
 import re
@@ -24,19 +24,28 @@ _WORD = re.compile(r'"([^"]*)"|([^\s"]+)')
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18})", re.ASCII)
 _COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+", re.ASCII)
+SEVERAL = ("all", "marked")  # what may stand for a slot where several are meant
 _WANTED = {  # what is missing when it is missing
-    "slot": "a slot number", "place": "a slot number or alias", "int": "a whole number",
-    "decimal": "a number, {0.low} to {0.high}",
+    "slot": "a slot number", "slots": "a slot number", "place": "a slot number or alias",
+    "int": "a whole number", "decimal": "a number, {0.low} to {0.high}",
 }  # fmt: skip
+
+
+When = Literal[
+    "", "running", "stopped", "halted", "slot_running", "slot_paused", "waiting", "pending", "sim"
+]
+ConfirmIf = Literal["", "many", "many_or_caution", "big_change", "off", "leave", "leave_live"]
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One word after a verb; ``low`` and ``high`` are inclusive."""
 
     name: str
-    type: Literal["slot", "place", "int", "decimal", "choice", "word"]
+    type: Literal["slot", "slots", "place", "int", "decimal", "choice", "word", "text"]
     title: str = ""
     optional: bool = False
+    keyed: bool = False
+    wrong: str = ""
     low: str = ""
     high: str = ""
     choices: tuple[str, ...] = ()
@@ -49,8 +58,17 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def usage(self) -> str:
         """How help writes it."""
-        spans = {"slot": "N", "place": "N|ALIAS", "word": self.shown.upper()}
-        text = "|".join(self.choices) or spans.get(self.type) or f"{self.low}..{self.high}"
+        name = self.shown.upper()
+        spans = {
+            "slot": "N",
+            "slots": "N|all|marked",
+            "place": "N|ALIAS",
+            "word": name,
+            "text": name,
+        }
+        numbers = name if len(self.high) > 6 else f"{self.low}..{self.high}"
+        text = "|".join(self.choices) or spans.get(self.type) or numbers
+        text = f"{self.name}:{text}" if self.keyed else text
         return f"[{text}]" if self.optional else text
 
 
@@ -58,7 +76,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One row of the table; the meaning of the fields stands at its top."""
 
     id: str
-    group: Literal["move", "bot", "slots", "app"]
+    group: Literal["move", "views", "bot", "change", "slots", "app"]
     label: str
     keys: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
@@ -66,9 +84,10 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = ""
     local: str = ""
     fixed: dict[str, Any] = {}
-    when: Literal["", "running", "stopped", "slot_running", "slot_paused"] = ""
+    where: tuple[str, ...] = ()
+    when: When = ""
     confirm: Literal["none", "low", "high", "typed"] = "none"
-    confirm_if: Literal["", "many_or_caution", "big_change"] = ""
+    confirm_if: ConfirmIf = ""
     ask: str = ""
     detail: tuple[str, ...] = ()
     yes: str = "yes"
@@ -85,10 +104,12 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What a command may refer to: the selected slot, and all slots with their aliases."""
+    """What a command may refer to: the selected slot, all with their aliases, whether any is
+    marked."""
 
     selected: int | None = None
     slots: Mapping[int, str] = {}
+    marked: bool = False
 
 
 class ParsedCommand(NamedTuple):
@@ -118,8 +139,9 @@ def table() -> tuple[Action, ...]:
     """All actions, in the order of the file."""
     import tomllib
 
-    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text)["action"], tuple[Action, ...])
+    groups = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    rows = [{**row, "group": group} for group, rows in groups.items() for row in rows]
+    return msgspec.convert(rows, tuple[Action, ...])
 
 
 @cache
@@ -147,13 +169,23 @@ def parse(text: str, scene: Scene | None = None) -> ParsedCommand:
     verb, rest = _find_verb(words)
     rows = _rows_by("verbs")[verb]
     row = next((one for one in rows if len(rest) <= len(one.args)), rows[-1])
+    if row.args and row.args[-1].type == "text":
+        rest = [" ".join(rest)] if rest else []
     return ParsedCommand(row, {**row.fixed, **_match(row, " ".join(verb), rest, scene)})
 
 
 def default_args(row: Action, scene: Scene) -> dict[str, Any]:
-    """The arguments of an action called by key: its slot is the selected one."""
-    slot = {one.name: _selected(scene) for one in row.args if one.type == "slot"}
-    return {**row.fixed, **slot}
+    """The arguments of an action called by key: its slot is the selected one, or the marked."""
+    return {**row.fixed, **_slots_meant(row, scene)}
+
+
+def _slots_meant(row: Action, scene: Scene) -> dict[str, Any]:
+    several = "marked" if scene.marked else None
+    return {
+        one.name: several if several and one.type == "slots" else _selected(scene)
+        for one in row.args
+        if one.type in ("slot", "slots")
+    }
 
 
 def _find_verb(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -163,12 +195,13 @@ def _find_verb(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
         open_ones = {verb[0] for verb, rows in verbs.items() if not rows[0].exact}
         first = _only(open_ones, first) or _unknown(names, first)
     targets = [verb[1] for verb in verbs if verb[0] == first and len(verb) == 2]
-    if not targets:
-        return (first,), words[1:]
     fitting = [one for one in targets if len(words) > 1 and one.startswith(words[1].lower())]
-    if len(fitting) != 1:
+    if len(fitting) == 1:
+        return (first, fitting[0]), words[2:]
+    bare = verbs.get((first,))
+    if bare is None or (targets and words[1:] and not bare[0].args):
         raise CommandError("E02", f"{first} wants a target: {' '.join(targets)}")
-    return (first, fitting[0]), words[2:]
+    return (first,), words[1:]
 
 
 def _only(names: Iterable[str], word: str) -> str:
@@ -182,58 +215,83 @@ def _only(names: Iterable[str], word: str) -> str:
 def _unknown(verbs: Iterable[str], word: str) -> NoReturn:
     from difflib import get_close_matches
 
-    near = get_close_matches(word, sorted(verbs), 1, 0.5)
+    near = get_close_matches(word, sorted(verb for verb in verbs if len(verb) > 2), 1, 0.5)
     ways = f'did you mean "{near[0]}"' if near else "? lists them"
     raise CommandError("E01", f'no command "{word}"; {ways}')
 
 
 def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, Any]:
-    """Words go to arguments in order; an optional one that a word does not fit is passed over."""
+    """Words go to arguments in order; an optional one that a word does not fit is passed over, and
+    may be named instead (for:2h)."""
     args: dict[str, Any] = {}
-    waiting, before = row.args, verb
+    named = {one.name: one for one in row.args if one.optional and one.type != "text"}
+    waiting, before = tuple(one for one in row.args if not one.keyed), verb
     for word in words:
+        name, colon, value = word.partition(":")
+        if colon and name.lower() in named:
+            one = named[name.lower()]
+            args[one.name] = _value(one, verb, value, scene)
+            waiting = tuple(other for other in waiting if other is not one)
+            continue
         place = next((i for i, one in enumerate(waiting) if _takes(one, word)), None)
         if place is None:
             raise _no_place(waiting, verb, word, before)
         args[waiting[place].name] = _value(waiting[place], verb, word, scene)
         waiting, before = waiting[place + 1 :], word
-    for one in row.args:
-        if one.name not in args and one.type == "slot" and one.optional:
-            args[one.name] = _selected(scene)
-        elif one.name not in args and not one.optional:
-            wanted = _WANTED.get(one.type, "a {0.shown}").format(one)
-            raise CommandError("E02", f"{verb} wants {wanted}")
+    if missing := next((one for one in row.args if not (one.optional or one.name in args)), None):
+        raise CommandError(
+            "E02", f"{verb} wants {_WANTED.get(missing.type, 'a {0.shown}')}".format(missing)
+        )
+    if any(one.optional for one in row.args if one.type in ("slot", "slots")):
+        return {**_slots_meant(row, scene), **args}
     return args
 
 
 def _takes(argument: Argument, word: str) -> bool:
     if argument.optional and argument.type == "choice":
         return any(choice.startswith(word.lower()) for choice in argument.choices)
-    whole_only = argument.optional and argument.type in ("slot", "int")
-    return not whole_only or bool(_WHOLE.fullmatch(word))
+    several = argument.type == "slots" and word.lower() in SEVERAL
+    whole_only = argument.optional and argument.type in ("slot", "slots", "int")
+    return not whole_only or several or bool(_WHOLE.fullmatch(word))
 
 
 def _no_place(waiting: tuple[Argument, ...], verb: str, word: str, before: str) -> CommandError:
     """None of the arguments left takes ``word``: complain in the terms of the likeliest."""
     choices = [one for one in waiting if one.type == "choice"]
     if choices and word[:1] not in "+-0123456789":
-        return CommandError("E19", f"{choices[0].shown} is {' or '.join(choices[0].choices)}")
-    if any(one.type in ("slot", "int") for one in waiting):
+        return _wrong(choices[0], word, "E19", f"{choices[0].shown} is {_either(choices[0])}")
+    if any(one.type in ("slot", "slots", "int") for one in waiting):
         return CommandError("E13", f"{verb} wants whole numbers")
     return CommandError("E03", f'nothing goes after "{before}"')
 
 
+def _either(argument: Argument) -> str:
+    *most, last = argument.choices
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _wrong(argument: Argument, word: str, code: str, text: str) -> CommandError:
+    """The argument's own message for a bad value, or the usual one."""
+    own_code, _, own_text = argument.wrong.format(word=word).partition(": ")
+    return CommandError(own_code or code, own_text or text)
+
+
 def _value(argument: Argument, verb: str, word: str, scene: Scene) -> Any:
     match argument.type:
-        case "slot" | "int" if not _WHOLE.fullmatch(word):
-            raise CommandError("E13", f"{verb} wants whole numbers")
-        case "slot" | "place":
+        case "slots" if word.lower() in SEVERAL:
+            return word.lower()
+        case "slot" | "slots" | "int" if not _WHOLE.fullmatch(word):
+            raise _wrong(argument, word, "E13", f"{verb} wants whole numbers")
+        case "slot" | "slots" | "place":
             return _slot(word, scene)
         case "int" | "decimal":
             number = _number(argument, word)
             return int(number) if argument.type == "int" else plain(number)
         case "choice":
-            return _only(argument.choices, word.lower())
+            chosen = _only(argument.choices, word.lower())
+            if not chosen:
+                raise _wrong(argument, word, "E19", f"{argument.shown} is {_either(argument)}")
+            return chosen
     return word
 
 
@@ -244,7 +302,8 @@ def _number(argument: Argument, word: str) -> Decimal:
         raise CommandError("E11", f'{argument.shown} needs a number, got "{word}"')
     value, low, high = Decimal(word), argument.low, argument.high
     if not Decimal(low) <= value <= Decimal(high):
-        raise CommandError("E14", f"{argument.shown} {plain(value)} is outside {low} to {high}")
+        outside = f"{argument.shown} {plain(value)} is outside {low} to {high}"
+        raise _wrong(argument, word, "E14", outside)
     return value
 
 

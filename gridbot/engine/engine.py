@@ -14,6 +14,7 @@ left alone until an operator resumes.
 from collections import deque
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -331,6 +332,10 @@ class Engine:
             return
         if self._own_rows or found != self._unexplained:
             self._balances, self._unexplained = balances, found
+
+    def reconcile_next(self) -> None:
+        """Let the next look be followed by a comparison with the account."""
+        self._reconcile_in, self._reconciled_at = 0, -inf
 
     def _differences(self, balances: dict[str, Balance]) -> dict[str, tuple[Decimal, Decimal]]:
         """Per asset what the books do not explain, and what is held by orders not ours."""

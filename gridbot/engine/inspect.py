@@ -44,7 +44,7 @@ def verify_ledger(path: Path, names: PersistenceSettings) -> tuple[VerifyReport,
     """Verify the ledger against itself and the snapshot's head; notes as in ``read_status``.
     Raises EngineFileError when there is no ledger to read.
     """
-    ledger = _ledger_file(path, names)
+    ledger = ledger_file(path, names)
     # The snapshot first: the ledger can only have grown since.
     saved = _look(path, lambda: Saved(path, names.state_file))
     notes = list(saved.notes)
@@ -59,10 +59,11 @@ def ledger_tail(
     path: Path, names: PersistenceSettings, slot: int | None, count: int
 ) -> list[LedgerEntry]:
     """The newest entries (of one slot, 0: of the account), oldest first; EngineFileError."""
-    return tail(_ledger_file(path, names), count, slot)
+    return tail(ledger_file(path, names), count, slot)
 
 
-def _ledger_file(path: Path, names: PersistenceSettings) -> Path:
+def ledger_file(path: Path, names: PersistenceSettings) -> Path:
+    """Where the ledger is; EngineFileError when there is none."""
     DataDirectory.inspect(path)
     ledger = path / names.ledger_file
     if not ledger.exists():

@@ -29,6 +29,7 @@ from gridbot.engine.control import Control
 from gridbot.engine.directory import Identity, free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.narration import describe
+from gridbot.engine.shell import Shell
 from gridbot.engine.status import AlarmStatus, EngineStatus, PriceStatus, Status, build_status
 from gridbot.engine.telemetry import Point, Telemetry
 from gridbot.exchange.kraken.signing import Credentials
@@ -89,6 +90,7 @@ class Runner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._stopping = False
+        self._shell = Shell()
         self._open: OpenEngine | None = None
         self._step_ms = 0.0
         self._published_at = 0.0
@@ -222,12 +224,17 @@ class Runner:
 
     async def _drive(self, opened: OpenEngine) -> None:
         engine, feed = opened
-        interval = self.settings.timing.poll_interval_seconds / feed.speed
         polls, due = 0, time.monotonic()
         while not self._stopping:
             commands, sight = self._take_commands(), feed.now()
+            if commands and not (commands := self._serve(opened, commands)):
+                self._publish(opened)
+                self._answer()
+                await self._pause_until(due)
+                continue
             engine.commands.extend(commands)
             if not commands:
+                interval = self.settings.timing.poll_interval_seconds / feed.speed
                 due = max(due + interval, time.monotonic())
                 sight = await feed.look()
                 polls += 1
@@ -273,6 +280,18 @@ class Runner:
         """Tell the answers of the last step, now that a status shows what it did."""
         while self._acks:
             self._acknowledge(self._acks.pop(0))
+
+    def _serve(self, opened: OpenEngine, commands: list[Command]) -> list[Command]:
+        """Answer what is for the shell; returns the commands for the core."""
+        left = []
+        for command in commands:
+            ack = self._shell.serve(opened, command, time.monotonic())
+            if ack is None:
+                left.append(command)
+            else:
+                self._acks.append(ack)
+        self._stopping |= self._shell.stopping
+        return left
 
     def _acknowledge(self, ack: Ack) -> None:
         with self._guard:

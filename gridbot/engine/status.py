@@ -135,6 +135,7 @@ class SlotStatus(Struct, frozen=True):
     last_fill_at: float
     recent_cycles: tuple[CycleStatus, ...]
     created_at: float
+    deadline_seconds: float | None = None  # from the wait's beginning to deadline_at
 
 
 class AlarmStatus(Struct, frozen=True):
@@ -348,7 +349,7 @@ def _slot(brain: Brain, slot: Slot, price: Decimal, usual_seconds: float) -> Slo
         realised=account.realised, unrealised=brain.books.unrealised(slot.id, price),
         fees=account.fees, write_offs=account.write_offs, round_trips=account.round_trips,
         cycle_a=state.cycle_a, cycle_b=state.cycle_b, last_fill_at=slot.last_fill_at,
-        deadline_at=_deadline(brain, slot, slot.exits()),
+        **_deadline(brain, slot, slot.exits()),
         reprices=sum([live.reprices for live in orders if live is not None]),
         stuck_score=governor.stuck_score(brain, slot, usual_seconds),
         recent_cycles=tuple([
@@ -370,8 +371,8 @@ def _orders(orders: list[LiveOrder | None]) -> tuple[OrderStatus, ...]:
     ])  # fmt: skip
 
 
-def _deadline(brain: Brain, slot: Slot, exits: list[OrderState]) -> float | None:
-    if slot.kind != "cycle" or not exits:
-        return None
-    start, span = exit_span(slot, exits, brain.settings.cycle)
-    return None if start is None else start + span
+def _deadline(brain: Brain, slot: Slot, exits: list[OrderState]) -> dict[str, float | None]:
+    start, span = exit_span(slot, exits, brain.settings.cycle) if exits else (None, 0.0)
+    if slot.kind != "cycle" or start is None:
+        return {"deadline_at": None}
+    return {"deadline_at": start + span, "deadline_seconds": span}

@@ -9,10 +9,13 @@ from gridbot.engine.client import EngineClient
 ESCAPE_MILLISECONDS = "25"
 
 
-def run(client: EngineClient, settings: Settings) -> None:
-    """Show ``client``'s engine until the operator leaves; closing the client is the caller's."""
+def run(client: EngineClient, settings: Settings, read_only: bool = False) -> str:
+    """Show ``client``'s engine until the operator leaves; closing the client is the caller's.
+    Returns what to say once the screen is gone, if there is anything."""
     os.environ.setdefault("ESCDELAY", ESCAPE_MILLISECONDS)  # read when Textual is imported
     use_exact_arithmetic()
     from gridbot.tui.deck import Deck
 
-    Deck(client, settings).run(mouse=False)
+    deck = Deck(client, settings, read_only=read_only)
+    deck.run(mouse=False)
+    return deck.controls.farewell

@@ -17,8 +17,10 @@ Line = list[Run]
 Piece = tuple[int, str, str]  # rank (the highest is dropped first), text, style
 
 GLYPHS = "●◆▲■○✓»│─┌┐└┘▓░↑↓…·"
+GLYPHS += "◇×▒├┤┼╌▁▂▃▄▅▆▇█▏▎▍▌▋▊▉"  # of the views and their charts
+GLYPHS += "┏━┓┃┗┛╭╮╰╯«═╔╗╚╝║"  # of the factory and the dialogs
 _UNSAFE = re.compile(f"[^ -~{GLYPHS}]")
-TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.")
+TO_ASCII = str.maketrans(GLYPHS, "*o!X.+>|-++++#.^v~.=x=+++-_..-=+*#...--==+=+|++....<=++++|")
 
 
 def length(line: Line) -> int:

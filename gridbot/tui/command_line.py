@@ -1,8 +1,9 @@
 """The command bar's line: editing, history, completion. Pure; it never acts by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gridbot.engine.actions import Completion, complete
+from gridbot.tui.preferences import HISTORY_KEPT
 
 TEXT_MAX = 200
 HISTORY_MAX = 20
@@ -11,9 +12,15 @@ HISTORY_MAX = 20
 class CommandLine:
     """Text with a cursor. ``error`` is what was wrong with the text as it stands."""
 
-    def __init__(self) -> None:
-        self.history: list[str] = []
+    def __init__(self, earlier: Sequence[str] = ()) -> None:
+        """``earlier``: commands of other sessions, oldest first."""
+        self.known = list(earlier)
         self.open()
+
+    @property
+    def history(self) -> list[str]:
+        """The commands that Up finds."""
+        return self.known[-HISTORY_MAX:]
 
     def open(self, text: str = "", error: str = "") -> None:
         self._set(text)
@@ -21,16 +28,24 @@ class CommandLine:
 
     def remember(self, text: str) -> None:
         """Put a command at the end of the history, once."""
-        self.history = [*(one for one in self.history if one != text), text][-HISTORY_MAX:]
+        self.known = [*(one for one in self.known if one != text), text][-HISTORY_KEPT:]
 
     @property
     def completions(self) -> list[Completion]:
         return complete(self._typed)
 
+    @property
+    def ghost(self) -> str:
+        """How the likeliest completion goes on, for Right to take."""
+        found = self.completions if self.text and self.choice < 0 else []
+        text = found[0].text if found else ""
+        return text[len(self.text) :] if text.startswith(self.text) else ""
+
     def key(self, name: str) -> None:
         at, end = self.cursor, len(self.text)
         edits: dict[str, Callable[[], None]] = {
-            "Left": lambda: self._move(at - 1), "Right": lambda: self._move(at + 1),
+            "Left": lambda: self._move(at - 1),
+            "Right": lambda: self._move(at + 1) if at < end else self.insert(self.ghost),
             "Home": lambda: self._move(0), "End": lambda: self._move(end),
             "Backspace": lambda: self._cut(at - 1, at), "Delete": lambda: self._cut(at, at + 1),
             "^u": lambda: self._cut(0, at),

@@ -1,48 +1,42 @@
-"""What lies over the deck: the question before a risky act, toasts, lists to read. Pure text.
+"""The question before a risky act, and the box around whatever lies over the deck. Pure text.
 
 A question defaults to nothing: only its own keys count, and none in the first quarter second, so
-that a key meant for the deck cannot answer it.
+that a key meant for the deck cannot answer it. It closes when what it asks about changes.
 """
 
 from collections.abc import Sequence
 from decimal import Decimal
 from textwrap import wrap
-from typing import Any
 
 from gridbot.core.numbers import HUNDRED
-from gridbot.engine.actions import Action, table
-from gridbot.engine.status import Status
-from gridbot.tui.cells import Line, fit, length, money, window
+from gridbot.engine.actions import Action
+from gridbot.engine.status import SlotStatus, Status
+from gridbot.tui.cells import Line, fit, money
+from gridbot.tui.sending import Order
 from gridbot.tui.view import View
 
 DEAF_SECONDS = 0.25
 BIG_CHANGE_PCT = 50
 MANY_SLOTS = 3
-TOASTS_MAX = 3
-TOAST_SECONDS = {"info": 4.0, "good": 4.0, "warn": 6.0, "bad": 8.0}
-LAMPS = {"info": "·", "good": "✓", "warn": "▲", "bad": "■"}
+LISTED_MAX = 12
 DIALOG_CELLS = 64
-SIGNS = (
-    ("  ● ok  ◆ waits  ▲ warning  ■ critical  ○ idle  ✓ calm  » selected", "text"),
-    ("  S sticky  C cycle  S0 both entries  S1a S1b one exit  S2 both exits", "text"),
-    ("  times of day are UTC; on a simulated market they are its own", "dim"),
-)
 PLACES = {"sim": "SIM market", "paper": "PAPER account", "live": "LIVE account"}
 
 
 class Question:
-    """An act that waits for the operator's word."""
+    """An act that waits for the operator's word; ``orders``: the arguments of each part of it."""
 
-    def __init__(self, row: Action, args: dict[str, Any], lines: Sequence[str], view: View) -> None:
+    def __init__(self, row: Action, orders: list[Order], lines: Sequence[str], view: View) -> None:
         status = view.live
         assert status is not None, "a question is about what is on the screen"
-        self.row, self.args = row, args
-        self.text = row.ask.format_map(_words(args, status))
+        self.row, self.orders = row, orders
+        self.text = row.ask.format_map(_words(orders, status))
         self.lines = [*lines, f"{PLACES[status.mode]}, {status.pair.name}"]
         self.word = status.pair.name if row.confirm == "typed" else ""
         self.yes, self.no = ("y", "n") if row.confirm == "low" else ("Enter", "Esc")
         self.typed = self.error = ""
         self.opened_at = view.now
+        self._about = _about(orders, status)
 
     def key(self, name: str, now: float) -> bool | None:
         """True: do it; False: leave it; None: not answered yet."""
@@ -63,11 +57,8 @@ class Question:
         return None
 
     def outdated(self, view: View) -> bool:
-        """Whether what it asks about is no longer there."""
-        status = view.live
-        assert status is not None
-        halted = status.engine.state == "halted" and self.row.id != "bot.resume"
-        return halted or self.args.get("slot") not in {None, *(slot.id for slot in status.slots)}
+        """Whether what it asks about is no longer as it was."""
+        return view.live is not None and _about(self.orders, view.live) != self._about
 
     def draw(self, width: int) -> list[Line]:
         rows: list[Line] = [[], *_wrap(self.text, width - 6, "title"), []]
@@ -80,43 +71,92 @@ class Question:
 
 
 def question_for(
-    row: Action, args: dict[str, Any], view: View, reason: str = ""
+    row: Action, orders: list[Order], view: View, reasons: Sequence[str] = ()
 ) -> Question | None:
-    """The question an act must pass first, or None; the engine's own is about its ``reason``."""
-    if reason:
-        return Question(row, {**args, "force": True}, [reason, ""], view)
+    """The question an act must pass first, or None; the engine's own is about its ``reasons``."""
+    if reasons:
+        more = [f"and {len(reasons) - LISTED_MAX} more"] if len(reasons) > LISTED_MAX else []
+        forced = [{**one, "force": True} for one in orders]
+        return Question(row, forced, [*reasons[:LISTED_MAX], *more, ""], view)
     status = view.live
-    if row.confirm == "none" or status is None or not _risky(row, args, status):
+    if row.confirm == "none" or status is None or not _risky(row, orders, view, status):
         return None
-    words = _words(args, status)
-    return Question(row, args, [line.format_map(words) for line in row.detail], view)
+    words = _words(orders, status)
+    return Question(row, orders, [line.format_map(words) for line in row.detail], view)
 
 
-def _risky(row: Action, args: dict[str, Any], status: Status) -> bool:
-    if row.confirm_if == "many_or_caution":
-        return args.get("count", 1) > MANY_SLOTS or status.capacity.band == "caution"
-    if row.confirm_if == "big_change":
-        old, new = getattr(status.settings, row.now), Decimal(args["value"])
-        return bool(abs(new - old) * HUNDRED > BIG_CHANGE_PCT * old)
+def _risky(row: Action, orders: list[Order], view: View, status: Status) -> bool:
+    args, many = orders[0], len(orders) > MANY_SLOTS
+    match row.confirm_if:
+        case "many":
+            return many
+        case "many_or_caution":
+            return args.get("count", 1) > MANY_SLOTS or status.capacity.band == "caution"
+        case "big_change":
+            old, new = getattr(status.settings, row.now), Decimal(args["value"])
+            return bool(abs(new - old) * HUNDRED > BIG_CHANGE_PCT * old)
+        case "off":
+            return args.get("name") == "off"
+        case "leave" | "leave_live":
+            mode = "live" if row.confirm_if == "leave_live" else "paper"
+            return not view.attached and status.mode == mode and bool(status.slots)
     return True
 
 
-def _words(args: dict[str, Any], status: Status) -> dict[str, object]:
-    bank, settings = status.capacity, status.settings
+def _meant(orders: list[Order], status: Status) -> list[SlotStatus]:
+    """The slots that arguments name, by number or by an order of theirs."""
+    names = {str(one.get("slot", one.get("target", ""))).partition(".")[0] for one in orders}
+    return [slot for slot in status.slots if str(slot.id) in names]
+
+
+def _about(orders: list[Order], status: Status) -> object:
+    """What must stay as it is while the question is open: run state, the slots and what waits."""
+    slots = [
+        (slot.id, slot.kind, slot.phase, [one.local_id for one in slot.recoveries])
+        for slot in _meant(orders, status)
+    ]
+    return status.engine.state == "halted", slots
+
+
+def _words(orders: list[Order], status: Status) -> dict[str, object]:
+    bank, settings, args = status.capacity, status.settings, orders[0]
     words: dict[str, object] = {
         "orders": bank.used, "band": bank.band.upper(), "headroom": bank.headroom,
-        "quote": status.pair.quote, "count": 1, "kind": "default",
-        "entry_pct": settings.entry_pct, "profit_pct": settings.profit_pct, **args,
+        "quote": status.pair.quote, "count": 1, "kind": "default", "target": "the oldest",
+        "reason": status.engine.reason,
+        "suggestion": _suggestion(args, status), "entry_pct": settings.entry_pct,
+        "profit_pct": settings.profit_pct, **args,
     }  # fmt: skip
-    for slot in status.slots:
-        if slot.id == args.get("slot"):
-            words |= {
-                "slot": f"{slot.id} {slot.alias}".strip() + f" [{slot.kind[:1].upper()}]",
-                "slot_orders": len(slot.orders), "slot_recoveries": len(slot.recoveries),
-                "slot_unrealised": money(slot.unrealised), "slot_realised": money(slot.realised),
-                "slot_trips": slot.round_trips,
-            }  # fmt: skip
+    slots = _meant(orders, status)
+    if len(orders) > 1 or len(slots) > 1:
+        words["slot"] = f"{len(slots)} slots ({_listed(slots)})"
+    elif slots:
+        words |= _slot_words(slots[0])
     return words
+
+
+def _suggestion(args: Order, status: Status) -> str:
+    """What the named suggestion, or the newest that is pending, would do."""
+    found = [one for one in status.governor.get("suggestions", ()) if one.state == "pending"]
+    named = [one for one in found if one.id == args.get("id", one.id)]
+    if not named:
+        return "the suggestion"
+    ids = " ".join(map(str, named[0].slots))
+    return f"suggestion {named[0].id}: slots {ids} become {named[0].kind}; {named[0].reason}"
+
+
+def _listed(slots: list[SlotStatus]) -> str:
+    ids = " ".join(str(slot.id) for slot in slots[:LISTED_MAX])
+    return f"{ids} …" if len(slots) > LISTED_MAX else ids
+
+
+def _slot_words(slot: SlotStatus) -> dict[str, object]:
+    return {
+        "slot": f"slot {slot.id} {slot.alias}".strip() + f" [{slot.kind[:1].upper()}]",
+        "slot_orders": len(slot.orders), "slot_recoveries": len(slot.recoveries),
+        "slot_unrealised": money(slot.unrealised), "slot_realised": money(slot.realised),
+        "slot_trips": slot.round_trips,
+    }  # fmt: skip
 
 
 def _wrap(text: str, width: int, style: str) -> list[Line]:
@@ -132,65 +172,3 @@ def box(title: str, rows: Sequence[Line], width: int, style: str = "accent") -> 
         [(f"┌{head:─<{max(inner, 0)}}┐", style)],
         *([side, *fit(row, inner), side] for row in rows), [(f"└{'─' * inner}┘", style)],
     ]  # fmt: skip
-
-
-class Toasts:
-    """At most three short notices; the same text again counts up instead of standing twice."""
-
-    def __init__(self) -> None:
-        self.shown: list[tuple[str, str, float, int]] = []  # text, severity, until, times
-
-    def add(self, text: str, severity: str, now: float, replaces: str = "") -> None:
-        """Show ``text``; it takes the place of the notice ``replaces``."""
-        times = next((one[3] for one in self.shown if one[0] == text), 0) + 1
-        kept = [one for one in self.shown if one[0] not in (text, replaces)]
-        until = now + TOAST_SECONDS[severity]
-        self.shown = [*kept, (text, severity, until, times)][-TOASTS_MAX:]
-
-    def expire(self, now: float) -> None:
-        self.shown = [one for one in self.shown if one[2] > now]
-
-    def draw(self, width: int) -> list[Line]:
-        rows: list[Line] = []
-        for text, severity, _, times in self.shown:
-            again = f" x{times} " if times > 1 else " "
-            rows.append([(f" {LAMPS[severity]} ", f"{severity} bar"), (text + again, "text bar")])
-        size = min(max(map(length, rows), default=0), width - 4)
-        return box("", [fit(row, size) for row in rows], size + 2, "dim") if rows else []
-
-
-class Reader:
-    """A list to read: help, messages. Scrolls, closes, nothing else."""
-
-    def __init__(self, title: str, rows: list[Line], at_end: bool = False) -> None:
-        self.title, self.rows = title, rows
-        self.first = len(rows) if at_end else 0
-
-    def key(self, name: str, page: int) -> bool:
-        """Scroll; False when it should close."""
-        steps = {"j": 1, "Down": 1, "k": -1, "Up": -1, "PgDn": page, "^d": page // 2,
-                 "PgUp": -page, "^u": -page // 2, "Home": -10**6, "End": 10**6,
-                 "G": 10**6, "Space": page}  # fmt: skip
-        self.first = max(0, min(self.first + steps.get(name, 0), len(self.rows)))
-        return name not in ("Esc", "?", "q", "Enter")
-
-    def draw(self, width: int, height: int) -> list[Line]:
-        room = max(height - 2, 1)
-        self.first = window(self.first, self.first, room, len(self.rows))
-        shown = self.rows[self.first :][:room]
-        span = f"{self.first + 1} to {self.first + len(shown)} of {len(self.rows)}"
-        return box(f"{self.title} · {span} · Esc closes", shown, width)
-
-
-def help_rows() -> list[Line]:
-    """Keys, commands and signs, from the action table."""
-    rows: list[Line] = []
-    for group, title in (("move", "MOVE"), ("bot", "BOT"), ("slots", "SLOTS"), ("app", "SCREEN")):
-        rows += [[(f"  {title}", "title")]]
-        for row in table():
-            if row.group == group:
-                keys = " ".join(key.replace(" ", "") for key in row.keys)
-                usage = (f"{f':{row.usage}' if row.verbs else '':<28}", "text")
-                rows += [[(f"  {keys:<12}", "accent"), usage, (row.label, "dim")]]
-        rows += [[]]
-    return [*rows, [("  SIGNS", "title")], *([one] for one in SIGNS)]

@@ -4,9 +4,7 @@
 that differ (whole rows: a narrower region would make Textual repaint from the left edge anyway).
 """
 
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from gridbot.tui.cells import TO_ASCII, Line, fit, length
+from gridbot.tui.preferences import themes
 
 Source = Callable[[int, int], list[Line]]
 
@@ -23,10 +22,17 @@ class Palette:
     """Styles by the words of a theme; made once, then looked up."""
 
     def __init__(self, theme: str, ascii_only: bool) -> None:
-        themes = tomllib.loads(Path(__file__).with_name("themes.toml").read_text(encoding="utf-8"))
-        self._words = themes.get(theme) or themes["factory-dark"]
+        self._chosen = ("", False)
+        self.choose(theme, ascii_only)
+
+    def choose(self, theme: str, ascii_only: bool) -> bool:
+        """From now on this theme and these glyphs; whether anything changed by it."""
+        if (theme, ascii_only) == self._chosen:
+            return False
+        self._chosen, self._ascii = (theme, ascii_only), ascii_only
+        self._words = themes().get(theme) or themes()["factory-dark"]
         self._styles: dict[str, Style] = {}
-        self._ascii = ascii_only
+        return True
 
     def style(self, words: str) -> Style:
         """The style several words make together, on the theme's ground."""
@@ -68,6 +74,10 @@ class Lines(Widget):
         self._lines = lines
         if dirty:
             self.refresh(*(Region(0, y, width, 1) for y in dirty))
+
+    def forget(self) -> None:
+        """What is on the screen no longer counts as drawn."""
+        self._strips = []
 
     def on_resize(self) -> None:
         self.draw()

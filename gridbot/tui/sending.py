@@ -1,6 +1,6 @@
 """Commands on their way to the engine. Nothing says ok before the engine does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -9,16 +9,17 @@ from gridbot.engine.actions import Action
 from gridbot.engine.client import EngineClient
 
 PATIENCE_SECONDS = 5.0
-NO_ANSWER = "no answer after 5s; the command may still run, see :messages"
+NO_ANSWER = "no answer after 5s; the command may still run, check :messages"
 
+Order = dict[str, Any]  # the arguments of one command
 Note = Callable[[str, str, str], None]  # text, severity, the notice it replaces
-Answered = Callable[[Action, dict[str, Any], Ack], None]
+Answered = Callable[[Action, Sequence[tuple[Order, Ack]]], None]
 
 
 class Sent(NamedTuple):
     row: Action
-    args: dict[str, Any]
-    future: "Future[Ack]"
+    orders: list[Order]
+    futures: "list[Future[Ack]]"
     at: float
     notice: str  # what stands on the screen about it
 
@@ -37,21 +38,24 @@ class Sender:
 
     @property
     def answered(self) -> bool:
-        return any(one.future.done() for one in self._sent)
+        return any(_done(one) for one in self._sent)
 
-    def send(self, row: Action, args: dict[str, Any], now: float) -> None:
-        words = " ".join(str(value) for name, value in args.items() if name != "force")
+    def send(self, row: Action, orders: list[Order], now: float) -> None:
+        """The same action once for each set of arguments, told as one."""
+        values = (value for name, value in orders[0].items() if name != "force")
+        words = " ".join(map(str, values)) if len(orders) == 1 else f"for {len(orders)} slots"
         notice = f"sent: {row.engine.replace('_', ' ')} {words}".rstrip()
         self._note(notice, "info", "")
-        self._sent.append(Sent(row, args, self._client.send(row.engine, args), now, notice))
+        futures = [self._client.send(row.engine, one) for one in orders]
+        self._sent.append(Sent(row, orders, futures, now, notice))
 
     def check(self, now: float) -> None:
         waiting, self._sent = self._sent, []
         for one in waiting:
-            if one.future.done():
-                ack = one.future.result()
-                self._note(*_told(ack), one.notice)
-                self._on_answer(one.row, one.args, ack)
+            if _done(one):
+                acks = [future.result() for future in one.futures]
+                self._note(*_told(acks), one.notice)
+                self._on_answer(one.row, list(zip(one.orders, acks, strict=True)))
                 continue
             if one.notice != NO_ANSWER and now - one.at > PATIENCE_SECONDS:
                 self._note(NO_ANSWER, "bad", one.notice)
@@ -59,9 +63,17 @@ class Sender:
             self._sent.append(one)
 
 
-def _told(ack: Ack) -> tuple[str, str]:
-    if ack.ok:
-        return f"ok: {ack.message}", "good"
-    if ack.code == "confirm":
+def _done(sent: Sent) -> bool:
+    return all(future.done() for future in sent.futures)
+
+
+def _told(acks: list[Ack]) -> tuple[str, str]:
+    asked = [ack for ack in acks if ack.code == "confirm"]
+    refused = [ack for ack in acks if not ack.ok and ack.code != "confirm"]
+    done = f"{len(acks) - len(refused) - len(asked)} of {len(acks)} done"
+    if refused:
+        text = f"refused: {refused[0].code} {refused[0].message}"
+        return text if len(acks) == 1 else f"{done}; {text}", "bad"
+    if asked:
         return "the engine asks first", "info"
-    return f"refused: {ack.code} {ack.message}", "bad"
+    return f"ok: {acks[0].message if len(acks) == 1 else done}", "good"

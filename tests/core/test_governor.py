@@ -160,6 +160,17 @@ def test_off_and_suggest_never_convert_and_autonomous_asks_first() -> None:
     assert talk.command("governor", mode="autonomous", force=True).acks[0].ok
 
 
+def test_thresholds_can_be_moved_and_keep_their_order() -> None:
+    talk = pressed(house(mode="suggest"))
+    for name, value, code in (
+        ("high", "0.7", ""), ("crit", "0.75", ""), ("high", "0.75", "E53"), ("crit", "0.7", "E53"),
+        ("high", "1", "E14"), ("high", "much", "E11"), ("low", "0.5", "E19"),
+    ):  # fmt: skip
+        assert talk.command("governor_set", name=name, value=value).acks[0].code == code
+    settings = talk.brain.settings.governor
+    assert (settings.orphan_pressure_high, settings.orphan_pressure_crit) == (D("0.7"), D("0.75"))
+
+
 def test_paused_it_neither_suggests_nor_converts() -> None:
     talk = Talk(house(mode="autonomous"))
     talk.step()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.core import lifecycle
+from gridbot.engine import shell
 from gridbot.engine.actions import (
     COMPLETIONS_MAX,
     CommandError,
@@ -58,7 +59,31 @@ SCENE = Scene(3, {1: "heron", 2: "herb", 3: "", 5: "Lark"})
         ("version", "app.version", {}),
         ("q", "app.leave", {}),
         ("quit", "app.leave", {}),
-        ("q!", "app.leave", {}),
+        ("q!", "app.leave_now", {"force": True}),
+        ("add sticky 2 alias:heron", "slot.add", {"kind": "sticky", "count": 2, "alias": "heron"}),
+        ("add alias:Lark", "slot.add", {"alias": "Lark"}),
+        ("pause all", "slot.pause", {"slot": "all"}),
+        ("toggle marked cycle", "slot.toggle", {"slot": "marked", "kind": "cycle"}),
+        ("remove all", "slot.remove_all", {"slot": "all"}),
+        ("gov", "view.governor", {"name": "governor"}),
+        ("governor mode off", "governor.mode", {"mode": "off"}),
+        ("governor dismiss for:2h", "governor.dismiss", {"for": "2h"}),
+        ("governor set high 0.7", "governor.set", {"name": "high", "value": "0.7"}),
+        ("writeoff stale age:2h", "order.write_off", {"target": "stale", "age": "2h"}),
+        ("ledger", "ledger.filter", {}),
+        ("ledger slot:8 type:FEE", "ledger.filter", {"words": "slot:8 type:FEE"}),
+        ("ledger clear", "ledger.clear", {}),
+        ("find two words", "find.text", {"text": "two words"}),
+        ("filter", "filter.set", {}),
+        ("fps 0", "look.fps", {"value": 0}),
+        ("view gov", "view.choose", {"name": "governor"}),
+        (
+            "export! slots csv out.csv",
+            "export.over",
+            {"force": True, "what": "slots", "format": "csv", "path": "out.csv"},
+        ),
+        ("resume!", "bot.clear_halt", {}),
+        ("f", "view.factory", {"name": "factory"}),
         ("x", "app.leave", {}),
         ("wq", "app.leave", {}),
     ],
@@ -77,9 +102,9 @@ def test_a_command_means_its_action_and_arguments(
         ("foo", 'E01: no command "foo"; ? lists them'),
         ("rsume", 'E01: no command "rsume"; did you mean "resume"'),
         ("qu", 'E01: no command "qu"; did you mean "quit"'),
-        ("re", 'E38: "re" fits remove, rename, resume'),
-        ("set", "E02: set wants a target: entry profit"),
-        ("set fps 8", "E02: set wants a target: entry profit"),
+        ("re", 'E38: "re" fits readonly, reconcile, redraw, refresh, remove, rename, resume'),
+        ("set", "E02: set wants a target: entry profit speed theme fps"),
+        ("set foo 8", "E02: set wants a target: entry profit speed theme fps"),
         ("set entry", "E02: set entry wants a number, 0.05 to 50"),
         ("remove", "E02: remove wants a slot number"),
         ("alias 2", "E02: alias wants a name"),
@@ -103,6 +128,15 @@ def test_a_command_means_its_action_and_arguments(
         ("set entry 60", "E14: entry 60 is outside 0.05 to 50"),
         ("set profit 0.01", "E14: profit 0.01 is outside 0.05 to 50"),
         ("add foo", "E19: kind is sticky or cycle"),
+        ("governor mode foo", "E50: mode is suggest, autonomous or off"),
+        ("governor foo", "E02: governor wants a target: approve dismiss mode set"),
+        ("view foo", 'E80: no view "foo"'),
+        ("theme foo", 'E84: no theme "foo"; Tab lists them'),
+        ("glyphs blocks", "E85: glyphs is unicode or ascii"),
+        ("fps 31", "E17: fps wants 1 to 30"),
+        ("fps fast", "E17: fps wants 1 to 30"),
+        ("find", "E02: find wants a text"),
+        ("add count:99", "E14: count 99 is outside 1 to 10"),
         ("toggle 2 foo", "E19: kind is sticky or cycle"),
         ("remove 9", "E30: no slot 9 (1, 2, 3, 5 exist)"),
         ("jump nobody", 'E30: no slot is called "nobody"'),
@@ -152,7 +186,7 @@ def test_any_text_is_a_command_or_one_clear_line(text: str) -> None:
         ("p", ["pause", "pause "]),
         ("add ", ["add sticky", "add cycle"]),
         ("ADD s", ["ADD sticky"]),
-        ("set ", ["set entry ", "set profit "]),
+        ("set ", ["set entry ", "set profit ", "set speed ", "set theme ", "set fps "]),
         ("set p", ["set profit "]),
         ("toggle 1 c", ["toggle 1 cycle"]),
         ("zz", []),
@@ -177,7 +211,7 @@ def test_every_row_does_exactly_one_thing_and_can_be_reached() -> None:
 
 def test_every_engine_action_exists() -> None:
     named = {row.engine for row in table() if row.engine}
-    assert named <= lifecycle._ACTIONS.keys()
+    assert named <= lifecycle._ACTIONS.keys() | set(shell.ACTIONS)
     assert lifecycle._ACTIONS.keys() - named == {"boot", "halt"}
 
 

@@ -121,4 +121,5 @@ def test_hours_of_every_fault_and_kills_at_any_write(tmp_path: Path, number: int
 @pytest.mark.soak
 def test_a_week_of_every_fault_and_kills_at_any_write(tmp_path: Path) -> None:
     counts = survive(tmp_path / "data", WEEK_POLLS, 3)
-    assert [name for name, count in counts.items() if not count] == []
+    never = {name for name, count in counts.items() if not count}
+    assert never <= {"post-only-late"}, "no price moves here between a look and an order"

@@ -105,9 +105,46 @@ def test_it_follows_the_window_and_needs_no_colour(
 ) -> None:
     terminal = Terminal(tmp_path, (120, 40), NO_COLOR="1")
     terminals.append(terminal)
+    terminal.keys("gs")
     terminal.shows("ACCOUNT[\\s\\S]*NORMAL")
     assert not re.search(r"\x1b\[[0-9;]*[34]8;", terminal.screen("-e"))
-    terminal.resize(40, 12)
-    terminal.shows("the table needs 60x18")
+    terminal.resize(38, 9)
+    terminal.shows(r"^ SIM  BTC/USD")
     terminal.resize(80, 24)
-    terminal.shows(r"ALIAS[\s\S]*work bank")
+    terminal.shows(r"\[slots\][\s\S]*ALIAS[\s\S]*pressure")
+
+
+def test_a_session_walks_the_views_and_uses_them(tmp_path: Path, terminals: list[Terminal]) -> None:
+    terminal = Terminal(tmp_path, (120, 40))
+    terminals.append(terminal)
+    terminal.shows(r"\[factory\][\s\S]*● RUNNING|● RUNNING[\s\S]*\[factory\]")
+    for keys, seen in (
+        ("gs", r"\[slots\][\s\S]*ALIAS"), ("gl", r"\[ledger\][\s\S]*OPENING_BALANCE"),
+        ("go", r"\[governor\][\s\S]*Policy scale"), ("gc", r"\[capacity\][\s\S]*Work bank"),
+        ("gt", r"\[factory\]"),
+    ):  # fmt: skip
+        terminal.keys(keys)
+        terminal.shows(seen)
+    for text, seen in (
+        (":add sticky alias:heron", "ok: slot 3 sticky added"),
+        (":toggle 3 cycle", "ok: slot 3 is cycle now"), (":pause 3", "ok: slot 3 paused"),
+        (":resume 3", "ok: slot 3 runs"), (":speed 60", "ok: 60 simulated seconds per second"),
+        (":theme deutan", "theme deutan"), (":save", "saved in"), (":governor approve", "E51"),
+    ):  # fmt: skip
+        terminal.keys(text, "Enter")
+        terminal.shows(seen)
+    terminal.keys("Escape")
+    time.sleep(0.1)
+    terminal.keys(":remove 3", "Enter")
+    terminal.shows(r"Remove slot 3 heron \[C\]")
+    terminal.shows(r"S 2 \+ C 0", answer="Enter")
+    terminal.keys(":ledger type:OPENING_BALANCE", "Enter")
+    terminal.shows(r"filter: type:OPENING_BALANCE[\s\S]*2 of")
+    terminal.keys(f":export ledger csv {tmp_path / 'out.csv'}", "Enter")
+    terminal.shows("2 rows of ledger")
+    terminal.keys(":stop", "Enter")
+    terminal.shows("type BTC/USD")
+    time.sleep(0.4)
+    terminal.keys("BTC/USD", "Enter")
+    terminal.shows("LEFT 0")
+    assert (terminal.data / "tui.toml").exists() and (tmp_path / "out.csv").exists()

@@ -23,6 +23,7 @@ from gridbot.engine.status import (
     Status,
     WaitingStatus,
 )
+from gridbot.engine.telemetry import Point
 from gridbot.tui.cells import Line
 
 NOW = 1_767_225_600.0 + 14 * 3600 + 22 * 60 + 7
@@ -142,6 +143,9 @@ class StillClient:
 
     def ledger(self, slot_id: int | None, count: int) -> list[LedgerEntry]:
         return [ENTRY, replace(ENTRY, id=8813, entry_type="FEE", realised_quote=D("-0.005"))]
+
+    def history(self, name: str) -> list[Point]:
+        return []
 
     def close(self) -> None:
         pass

@@ -19,6 +19,7 @@ from gridbot.tui.keys import NAMES
 from gridbot.tui.lines import Lines
 
 from .pictures import NOW, StillClient, status
+from .still_floor import FactoryView
 
 TEXTUAL_NAMES = {ours: theirs for theirs, ours in NAMES.items()}
 Script = Callable[[Pilot[None]], Awaitable[None]]
@@ -27,10 +28,14 @@ Script = Callable[[Pilot[None]], Awaitable[None]]
 class Hand:
     """An operator: presses, waits with patience, looks. Time passes only when told."""
 
-    def __init__(self, client: EngineClient, settings: Settings | None = None) -> None:
+    def __init__(
+        self, client: EngineClient, settings: Settings | None = None, view: str = "slots",
+        read_only: bool = False,
+    ) -> None:  # fmt: skip
         self.time = NOW
         self.client = client
-        self.deck = Deck(client, settings or Settings(), lambda: self.time)
+        self.deck = Deck(client, settings or Settings(), lambda: self.time, read_only)
+        self.deck.controls.view.name = view
 
     def play(self, script: Script, size: tuple[int, int] = (120, 40)) -> None:
         async def main() -> None:
@@ -367,8 +372,10 @@ def test_no_single_key_leaves() -> None:
             await pilot.press(key, key, key)
             assert hand.deck.is_running and hand.deck.return_code is None
             shown = [one[0] for one in hand.deck.controls.toasts.shown]
-            told = key in ("q", "escape", "ctrl+c")
-            assert shown == ["q goes one level back; :q leaves gridbot"] * told
+            hint = "q goes one level back; :q leaves gridbot"
+            inside = "E95: not while the engine runs inside this terminal"
+            told = {"q": [hint], "ctrl+c": [hint], "ctrl+z": [inside]}.get(key, [])
+            assert shown == told
 
     hand.play(script)
 
@@ -415,7 +422,7 @@ def test_what_did_not_change_is_not_drawn_again() -> None:
     hand = Hand(client)
 
     async def script(pilot: Pilot[None]) -> None:
-        table = hand.deck.screen.query_one("#slots", Lines)
+        table = hand.deck.screen.query_one("#drawn", Lines)
         before = list(table._strips)
         client.picture = status(slots=30)
         hand.deck.tick()
@@ -425,7 +432,7 @@ def test_what_did_not_change_is_not_drawn_again() -> None:
         client.picture = replace(client.picture, slots=slots)
         hand.deck.tick()
         fresh = [y for y, strip in enumerate(table._strips) if strip is not before[y]]
-        assert fresh[0] == 5 and len(fresh) == 2  # the row and the totals
+        assert fresh[0] == 6 and 2 <= len(fresh) <= 3  # the row, the totals, its pane
 
     hand.play(script)
 
@@ -464,5 +471,31 @@ def test_messages_keep_what_toasts_said() -> None:
         assert ":foo  E01: no command" in hand.text and "gridbot 0." in hand.text
         await hand.press(pilot, "q")
         assert hand.deck.controls.mode == "NORMAL"
+
+    hand.play(script)
+
+
+def test_a_body_may_bring_its_own_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.tui.views.factory.FLOOR", "tests.tui.still_floor")
+    FactoryView.made.clear()
+    hand = Hand(StillClient(status()), view="factory")
+
+    async def script(pilot: Pilot[None]) -> None:
+        floor = FactoryView.made[0]
+        drawn = hand.deck.screen.query_one("#drawn")
+        assert floor.look == ("factory-dark", False, 12) and not drawn.display
+        assert floor.told == [1] and floor.scenes[-1].selected == 1
+        await hand.press(pilot, "j")
+        assert floor.scenes[-1].selected == 7
+        await hand.press(pilot, "b")
+        assert floor.bauhaus
+        await hand.command(pilot, "q")
+        assert not floor.bauhaus and hand.deck.is_running, "from Bauhaus into the factory first"
+        await hand.press(pilot, "g", "s")
+        assert drawn.display and not floor.display
+        await hand.press(pilot, "g", "f")
+        await hand.command(pilot, "fps 0")
+        assert FactoryView.made[-1].look == ("factory-dark", False, 1)
+        assert FactoryView.made[-1].moving == "off"
 
     hand.play(script)

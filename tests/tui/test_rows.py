@@ -15,16 +15,19 @@ from gridbot.core.settings import Settings
 from gridbot.engine.actions import key_map, table
 from gridbot.engine.status import AlarmStatus, PriceStatus, SlotStatus, Status, WaitingStatus
 from gridbot.tui import chrome
+from gridbot.tui.body import VIEWS
 from gridbot.tui.cells import GLYPHS, TO_ASCII, clean, fit, length, money, span, window
 from gridbot.tui.command_line import CommandLine
 from gridbot.tui.controls import Controls
 from gridbot.tui.detail import detail
-from gridbot.tui.dialogs import Reader, Toasts, help_rows, question_for
+from gridbot.tui.dialogs import question_for
 from gridbot.tui.keys import Chords, key_name
-from gridbot.tui.table import slots_table
+from gridbot.tui.lists import help_rows
+from gridbot.tui.reader import Reader, Toasts
+from gridbot.tui.table import Table
 from gridbot.tui.view import View
 
-from .pictures import ENTRY, EVENT, NOW, slot, status, text_of
+from .pictures import ENTRY, EVENT, NOW, StillClient, slot, status, text_of
 
 
 def view_of(picture: Status | None, now: float = NOW) -> View:
@@ -132,15 +135,15 @@ def test_any_status_is_drawn_without_an_overlong_row(
     view = view_of(picture)
     view.last_event = Event(1, NOW, "halted", "bad", text=text)
     rows = [
-        *chrome.header(view, width), chrome.capacity(view, width), chrome.alarm(view, width),
+        *chrome.header(view, width), chrome.ticker(view, width), chrome.alarm(view, width),
         chrome.footer(view, "NORMAL", text, width), chrome.footer(view, "COMMAND", text, width),
-        *slots_table(view, width, height), *detail(view, width, beside=True),
+        *Table(view).draw(width, height), *detail(view, width, beside=True),
         *detail(view, width, beside=False), *chrome.summary(view, width),
     ]  # fmt: skip
     for row in rows:
         fitted = fit(row, width)
         assert length(fitted) == width == cell_len(text_of(fitted))
-    assert len(slots_table(view, width, height)) <= max(height, 4)
+    assert len(Table(view).draw(width, height)) <= max(height, 4)
 
 
 def test_the_mode_is_on_the_screen_at_every_size() -> None:
@@ -151,18 +154,20 @@ def test_the_mode_is_on_the_screen_at_every_size() -> None:
 
 
 def test_every_slot_says_why_it_waits_or_that_it_works() -> None:
-    table = "\n".join(text_of(row) for row in slots_table(view_of(status()), 160, 40))
+    table = "\n".join(text_of(row) for row in Table(view_of(status())).draw(160, 40))
     for text in (
-        "● ok", "◆ B funds: needs 10.04, free 3.10", "▲ paused", "◆ A cooldown until 14:27:07",
-        "■ quarantined: ValueError: volume was 0", "○ no orders", "● ok, due 14:30",
+        "● ok", "◆ no buy, funds: needs 10.04, free 3.10", "▲ paused",
+        "◆ A cooldown until 14:27:07",
+        "■ quarantined: ValueError: volume was 0", "○ no orders", "● due 8m",
     ):  # fmt: skip
         assert text in table
 
 
 def test_the_alarm_row_shows_the_worst_and_calm() -> None:
     assert "■ QUARANTINED: slot 9" in text_of(chrome.alarm(view_of(status()), 120))
-    assert "1 of 2" in text_of(chrome.alarm(view_of(status()), 120))
-    assert "✓ 12 slots, all is well" in text_of(chrome.alarm(view_of(status(alarms=())), 120))
+    assert "1 of 3" in text_of(chrome.alarm(view_of(status()), 120))
+    calm = status(slots=2, alarms=())
+    assert "✓ Factory running normally" in text_of(chrome.alarm(view_of(calm), 120))
 
 
 def test_a_silent_engine_is_called_gone_and_a_slow_one_is_not() -> None:
@@ -171,7 +176,7 @@ def test_a_silent_engine_is_called_gone_and_a_slow_one_is_not() -> None:
     assert view.state == "running"
     view.now = NOW + 30
     assert view.state == "gone" and view.dimmed
-    assert "engine gone 30s" in text_of(chrome.alarm(view, 120))
+    assert "■ POWER_BLACKOUT: ENGINE GONE" in text_of(chrome.alarm(view, 120))
     slow = status()
     view = view_of(replace(slow, engine=replace(slow.engine, speed=0.1)))
     view.now = NOW + 900  # a poll of 30 simulated seconds takes 300 here
@@ -245,8 +250,10 @@ def test_keys_have_the_names_of_the_table(key: str, character: str | None, name:
 
 
 def test_all_the_screen_does_itself_is_written() -> None:
-    missing = [one.id for one in table() if one.local and not hasattr(Controls, f"_do_{one.local}")]
-    assert missing == []
+    controls = Controls(StillClient(status()), Settings(), lambda: NOW)
+    parts = [*controls.parts, *map(controls.body_of, VIEWS)]
+    named = {one.local for one in table() if one.local}
+    assert {one for one in named if not any(hasattr(part, f"do_{one}") for part in parts)} == set()
 
 
 # --- the command line -----------------------------------------------------------------------
@@ -315,7 +322,7 @@ def test_equal_toasts_count_up_and_three_stand_at_most() -> None:
 @pytest.mark.parametrize("width", [1, 6, 7, 64])
 def test_a_question_is_drawn_at_any_width(width: int) -> None:
     row = next(row for row in table() if row.id == "bot.pause")
-    question = question_for(row, {}, view_of(status()))
+    question = question_for(row, [{}], view_of(status()))
     assert question is not None and len(question.draw(width)) > 6
 
 

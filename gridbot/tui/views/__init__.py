@@ -1,0 +1,1 @@
+"""The views of the deck: each module brings one body."""
