@@ -242,9 +242,8 @@ def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, 
         raise CommandError(
             "E02", f"{verb} wants {_WANTED.get(missing.type, 'a {0.shown}')}".format(missing)
         )
-    if any(one.optional for one in row.args if one.type in ("slot", "slots")):
-        return {**_slots_meant(row, scene), **args}
-    return args
+    unsaid = [one for one in row.args if one.type in ("slot", "slots") and one.name not in args]
+    return {**_slots_meant(row, scene), **args} if any(one.optional for one in unsaid) else args
 
 
 def _takes(argument: Argument, word: str) -> bool:

@@ -26,7 +26,7 @@ class Session:
 
     def __init__(self, folder: Path | None = None, **more: Any) -> None:
         self.client = StillClient(status(**more))
-        self.client.path = folder  # type: ignore[attr-defined]
+        self.client.data_path = folder
         self.time = NOW
         self.controls = Controls(self.client, Settings(), lambda: self.time)
         self.controls.tick()
