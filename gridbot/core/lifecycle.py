@@ -44,7 +44,7 @@ def obey(brain: Brain, command: Command) -> None:
                 raise Refusal("E01", f'no action "{command.action}"')
             ack = Ack(command.id, True, action(brain, command.args))
         except Refusal as refusal:
-            ack = Ack(command.id, False, str(refusal), refusal.code)
+            ack = Ack(command.id, False, str(refusal), refusal.code, refusal.confirm)
         except (TypeError, ValueError, KeyError, ArithmeticError) as error:
             ack = Ack(command.id, False, f"{command.action}: bad arguments ({error})", "E10")
         brain.acked[command.id] = ack
