@@ -14,7 +14,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from gridbot.core import account, closing, governor, lifecycle, placing, reports, risk, trading
+from gridbot.core import (
+    account,
+    advice,
+    closing,
+    governor,
+    lifecycle,
+    placing,
+    reports,
+    risk,
+    trading,
+)
 from gridbot.core.capacity import WorkBank, effective_cap, work_bank
 from gridbot.core.exits import Exits
 from gridbot.core.ledger import Books
@@ -146,7 +156,7 @@ class Brain:
         for command in step.commands:
             lifecycle.obey(self, command)
         if step.recommendations:
-            governor.hear(self, step.recommendations)
+            advice.hear(self, step.recommendations)
         if self.deliver_all:
             self.due.update(self.slots)
         self.due |= self.wakes.due(None if self.price is None else float(self.price), self.now)

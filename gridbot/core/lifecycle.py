@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from gridbot.core import closing, governor, risk
+from gridbot.core import advice, closing, governor, risk
 from gridbot.core.answers import Refusal
 from gridbot.core.capacity import ORDERS_RESERVED, Kind
 from gridbot.core.numbers import ZERO, NumberError, parse_decimal, plain
@@ -366,6 +366,6 @@ _ACTIONS: dict[str, Callable[[Brain, Args], str]] = {
     "halt": _halt, "set_entry": partial(_set_percent, "entry"),
     "set_profit": partial(_set_percent, "profit"), "add": _add, "remove": _remove,
     "toggle": _toggle, "alias": _alias, "pause_slot": _pause_slot, "resume_slot": _resume_slot,
-    "close": closing.close, "write_off": closing.write_off, "approve": governor.approve,
-    "dismiss": governor.dismiss, "governor": governor.set_mode,
+    "close": closing.close, "write_off": closing.write_off, "approve": advice.approve,
+    "dismiss": advice.dismiss, "governor": governor.set_mode,
 }  # fmt: skip

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from gridbot.core.advice import Recommendation
 from gridbot.core.capacity import WorkBank
-from gridbot.core.governor import Recommendation
 from gridbot.core.odds import Candle
 from gridbot.core.records import Record
 from gridbot.engine.status import OrderStatus, SlotStatus, Status

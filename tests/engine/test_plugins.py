@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gridbot.core.governor import Recommendation
+from gridbot.core.advice import Recommendation
 from gridbot.core.odds import Candle
 from gridbot.core.records import StepInput
 from gridbot.engine import plugins
