@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gridbot.core import closing, exits, governor
+from gridbot.core import closing, exits, governor, lifecycle
 from gridbot.core.account import drift_badge, drift_tolerance
 from gridbot.core.brain import Brain
 from gridbot.core.capacity import WorkBank
@@ -220,10 +220,9 @@ def governor_status(brain: Brain) -> dict[str, Any]:
 def auto_slots_status(brain: Brain) -> dict[str, Any]:
     """Slots added for profit, earned so far, and at most; the profit that earns the next."""
     slots = brain.settings.slots
-    earned = min(brain.best_multiple, slots.max_auto_slots)
-    next_at = slots.slot_profit_threshold * (brain.best_multiple + 1)
-    return {"added": brain.auto_slots, "earned": earned, "max": slots.max_auto_slots,
-            "next_at": next_at}  # fmt: skip
+    next_at = (brain.best_profit // slots.slot_profit_threshold + 1) * slots.slot_profit_threshold
+    return {"added": brain.auto_slots, "earned": lifecycle.earned_slots(brain),
+            "max": slots.max_auto_slots, "next_at": next_at}  # fmt: skip
 
 
 def _fill_health(brain: Brain, price: Decimal) -> dict[str, Any]:

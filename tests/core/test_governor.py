@@ -10,7 +10,8 @@ import msgspec
 from gridbot.core.brain import Brain
 from gridbot.core.brain_state import brain_to_state, load_brain
 from gridbot.core.governor import BANDS, LOCK_SECONDS, Suggestion
-from gridbot.core.records import Command
+from gridbot.core.lifecycle import earned_slots
+from gridbot.core.records import Changes, Command
 from gridbot.core.settings import Settings
 from tests.simulation.harness import settings_with
 from tests.simulation.talk import Talk
@@ -343,6 +344,44 @@ def test_a_slot_made_sticky_between_two_prices_forgets_its_deadline() -> None:
     assert talk.brain.slots[1].state.s2_entered_at
     talk.step(price=None, commands=(Command("x", talk.at, "test", "toggle", {"slot": 1}),))
     assert talk.brain.slots[1].state.s2_entered_at is None
+
+
+def test_force_does_not_make_room_for_a_cycle_slot() -> None:
+    room = {"open_orders_per_pair_limit": 24, "stop_headroom": 5, "caution_headroom": 8}
+    talk = Talk(
+        settings_with(slots={"initial_slots": 8, "initial_sticky_ratio": D(1)}, capacity=room)
+    )
+    talk.step()
+    assert talk.brain.work_bank.band == "stop"
+    assert talk.command("toggle", slot=1, force=True).acks[0].code == "E31"
+
+
+def earning(quote: str = "all", **slots: Any) -> Settings:
+    """Two sticky slots; profit earns more."""
+    slots = {"initial_slots": 2, "initial_sticky_ratio": D(1), "max_auto_slots": 5, **slots}
+    return settings_with(slots=slots, funds={"quote": quote if quote == "all" else D(quote)})
+
+
+def test_each_new_slot_is_paid_before_the_next_is_added() -> None:
+    settings = earning("45")
+    talk = Talk(settings)
+    talk.step()
+    talk.brain.best_profit = D(20)
+    for slots in (3, 4, 4):
+        talk.step(changes=Changes(foreign_orders=slots))
+        assert len(talk.brain.slots) == slots
+    assert not any(slot.waiting for slot in talk.brain.slots.values())
+
+
+def test_another_threshold_adds_no_slot_that_profit_has_not_earned() -> None:
+    talk = Talk(earning(max_auto_slots=1))
+    talk.step()
+    talk.brain.best_profit = D(24)
+    talk.step(changes=Changes(foreign_orders=1))
+    assert (talk.brain.auto_slots, earned_slots(talk.brain)) == (1, 1)
+    raised = msgspec.to_builtins(earning(slot_profit_threshold=D(20)))
+    talk.step(changes=Changes(settings=raised))
+    assert (talk.brain.auto_slots, earned_slots(talk.brain)) == (1, 1)
 
 
 def test_a_loaded_governor_goes_on_alike() -> None:
