@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from click import IntRange, Option
+from click import Argument, IntRange, Option
 
 from gridbot import __version__
 from gridbot.commands import TEXTS
@@ -118,7 +118,7 @@ COMMON: list[click.Parameter] = [
 ]  # fmt: skip
 
 
-def _add(group: click.Group, name: str, target: str, *own: Option) -> None:
+def _add(group: click.Group, name: str, target: str, *own: click.Parameter) -> None:
     """A command that calls ``target``, a "module.function" of ``gridbot.commands``.
     The function gets ``Choices`` of all options that stand for a setting, and the others by name.
     """
@@ -143,7 +143,10 @@ STARTING = [
     Option(["--adopt"], is_flag=True,
            help="Go on although the account has orders this directory does not know."),
 ]  # fmt: skip
-_add(cli, "tui", "trade.on_screen", *STARTING)
+_add(
+    cli, "tui", "trade.on_screen", *STARTING,
+    Option(["--attach"], is_flag=True, help="Only watch an engine that runs; never start one."),
+)  # fmt: skip
 _add(
     cli, "run", "trade.without_screen", *STARTING,
     Option(["--headless"], is_flag=True, help="Without a screen: log lines on stdout."),
@@ -179,6 +182,13 @@ _add(
     Option(["--prefix"], default="gb", metavar="gbXXXX", help="What their client ids begin with."),
     Option(["--pair"], metavar="P", callback=_named, help="Only those of this pair."),
     Option(["--yes"], is_flag=True, help="Cancel without asking."),
+)  # fmt: skip
+_add(
+    cli, "action", "act.act",
+    Argument(["words"], nargs=-1, metavar="NAME [ARGS]"),
+    Option(["--yes", "--force"], is_flag=True, help="Do it even if it asks first."),
+    Option(["--list", "listed"], is_flag=True, help="All actions, with their arguments."),
+    _json("The answer as one JSON object."),
 )  # fmt: skip
 _add(cli, "status", "look.show_status", _json("The whole status as one JSON object."))
 _add(

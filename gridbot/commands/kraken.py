@@ -35,6 +35,7 @@ from gridbot.exchange.protocol import RateLimited, RetryLater
 
 SETTLE_SECONDS = 600.0  # an engine looks into Kraken's ledger every five minutes
 NONCE_TRIES = 5
+FRUITLESS_WAITS_MAX = 5
 NOT_OURS = "not ours"
 Sums = defaultdict[tuple[str, str], Decimal]  # by client id and asset
 
@@ -164,12 +165,18 @@ async def _own_rows(loaded: LoadedConfig, pair: str, since: float) -> list[OwnLe
     async with public(loaded.settings) as kraken:
         account = await private(loaded, kraken)
         exchange = KrakenExchange(kraken, account, await kraken.instrument(pair), CLIENT_PREFIX)
-        rows, cursor, before = list[OwnLedgerRow](), str(since), -1
+        rows, cursor, before, waits = list[OwnLedgerRow](), str(since), -1, 0
         while len(rows) > before:
             try:
                 found, cursor = await exchange.own_ledger(cursor)
-                before, rows = len(rows), rows + found
+                before, rows, waits = len(rows), rows + found, 0
             except RateLimited as error:
+                waits += 1
+                if waits > FRUITLESS_WAITS_MAX:
+                    raise click.ClickException(
+                        "somebody else uses up this key's calls: stop the engine for a while, or "
+                        "compare exchange.tier with the account's"
+                    ) from None
                 print(f"gridbot: note: {error}; waiting", file=sys.stderr)
                 await asyncio.sleep(max(error.until - time.time(), 1.0))
         return rows

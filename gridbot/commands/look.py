@@ -17,13 +17,14 @@ import msgspec
 
 from gridbot.commands import TEXTS
 from gridbot.commands.choices import Choices
-from gridbot.config import render_check, render_show
+from gridbot.config import LoadedConfig, render_check, render_show
 from gridbot.config_schema import columns
 from gridbot.core.numbers import plain
 from gridbot.core.records import LedgerEntry
 from gridbot.core.verify import VerifyReport
 from gridbot.engine import inspect
 from gridbot.engine.directory import DataDirectory
+from gridbot.engine.socket_path import SOCKET_FILE
 from gridbot.engine.status import SlotStatus, Status
 from gridbot.engine.telemetry import market_odds
 from gridbot.engine.venues import Venue, plan_venue
@@ -51,10 +52,24 @@ def show_config(choices: Choices) -> None:
 
 
 def show_status(choices: Choices, as_json: bool) -> None:
-    loaded = choices.load()
-    status, notes = inspect.read_status(loaded.data_dir, loaded.settings.persistence)
+    status, notes = _status_of(choices.load())
     _note(notes)
     print(msgspec.json.encode(status).decode() if as_json else status_text(status))
+
+
+def _status_of(loaded: LoadedConfig) -> tuple[Status, list[str]]:
+    """What the engine says itself, or else its files."""
+    path, notes = loaded.data_dir, []
+    if os.path.exists(path / SOCKET_FILE):  # False, too, where one may not look
+        from gridbot.engine.remote import Asking, NoEngine
+
+        try:
+            return Asking(path).status(), []
+        except NoEngine as error:
+            if DataDirectory.inspect(path).running:
+                notes.append(f"{error}; this is from its files")
+    status, more = inspect.read_status(path, loaded.settings.persistence)
+    return status, notes + more
 
 
 def verify_ledger(choices: Choices) -> None:

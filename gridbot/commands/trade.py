@@ -1,5 +1,6 @@
 """``gridbot tui`` and ``gridbot run --headless``: an engine in a thread, and a screen or a log.
 
+A screen for a directory whose engine runs already attaches to that one, which goes on without it.
 The engine must notice neither a terminal nor a log that stops reading, and whatever way the process
 is asked to go, the state is saved before anything else is tried.
 """
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any
@@ -17,43 +19,116 @@ from typing import Any
 import click
 
 from gridbot.commands.choices import Choices
+from gridbot.config import LoadedConfig
 from gridbot.core.records import Event
-from gridbot.engine.directory import DirectoryInUse, refuse_simulation
+from gridbot.core.settings import Settings
+from gridbot.engine.client import EngineClient
+from gridbot.engine.directory import (
+    DataDirectory,
+    DirectoryError,
+    DirectoryInUse,
+    refuse_simulation,
+)
 from gridbot.engine.runner import Runner
+from gridbot.engine.socket_path import SOCKET_FILE
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 WATCH_SECONDS = 0.2
 LINES_WAITING_MAX = 10_000
 LOG_CLOSE_SECONDS = 2.0
+SCREEN_FIRST_SECONDS = 1.0  # for the first frame, before others may ask
+ATTACH_SECONDS = 10.0  # an engine may be starting
 SWITCH_SECONDS = 0.001  # how long one thread may keep the other from running
 
 
-def on_screen(choices: Choices, yes: bool, adopt: bool) -> None:
-    """Trade in this process and watch it; saves on leaving, on SIGTERM and on SIGHUP."""
+def on_screen(choices: Choices, yes: bool, adopt: bool, attach: bool) -> None:
+    """Watch the engine that runs in the directory, or with none there trade in this process."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("tui needs a terminal; without one: gridbot run --headless.")
+    loaded = choices.load()
+    refuse_simulation(loaded.data_dir)
+    runs = engine_works(loaded.data_dir)
+    if attach and not runs:
+        raise DirectoryError(
+            f"{loaded.data_dir}: no engine runs there to attach to: start one with gridbot run "
+            "--headless, or leave --attach out"
+        )
+    if not runs:
+        runner = _runner(loaded, yes, adopt, serve_after_seconds=SCREEN_FIRST_SECONDS)
+        try:
+            runner.start()
+        except DirectoryInUse:  # started while we looked
+            runs = True
+    if runs:
+        _watch(loaded)
+    else:
+        _trade(runner)
+
+
+def _trade(runner: Runner) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
-    runner = _runner(choices, yes, adopt)
     try:
-        runner.start()
-    except DirectoryInUse as error:
-        raise DirectoryInUse(f"{error}: see gridbot status") from None
+        _show(runner, runner.settings)
+    finally:
+        _close(runner)
+    _say(f"{_left(runner)}; run again to go on")
+
+
+def engine_works(path: Path) -> bool:
+    """Whether an engine works in the directory, or has halted there and still answers."""
+    with contextlib.suppress(DirectoryError):
+        if DataDirectory.inspect(path).running:
+            return True
+    if not os.path.exists(path / SOCKET_FILE):  # False, too, where one may not look
+        return False
+    from gridbot.engine.remote import Asking, NoEngine
+
+    try:
+        Asking(path).status()
+    except NoEngine:
+        return False
+    return True
+
+
+def _watch(loaded: LoadedConfig) -> None:
+    """A screen for an engine of another process, which is left alone afterwards."""
+    from gridbot.engine.remote import NoEngine, RemoteClient
+
+    client = RemoteClient(loaded.data_dir)
+    try:
+        client.start(ATTACH_SECONDS)
+    except NoEngine as error:
+        whose = f"process {DataDirectory.inspect(loaded.data_dir).pid or 'unknown'} works there"
+        raise NoEngine(f"{error}; {whose}, see gridbot status") from None
+    try:
+        _show(client, loaded.settings)
+        status, link = client.status(), client.link
+    finally:
+        client.close()
+    if status is not None:
+        state, orders = status.engine.state.upper(), status.capacity.used
+        _say(f"detached; {link or f'engine {state}, {orders} open orders'}")
+
+
+def _show(client: EngineClient, settings: Settings) -> None:
+    """The screen, till the operator leaves it or a signal ends it; closes the client on a signal,
+    because the terminal may be gone and the rest may hang."""
 
     def leave(number: int, frame: FrameType | None) -> None:
-        runner.close()
+        client.close()
         sys.exit(0)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
-    try:
-        from gridbot.tui.app import run as run_app
+    from gridbot.tui.app import run as run_app
 
-        with contextlib.suppress(SystemExit):
-            run_app(runner, runner.settings)
-    finally:
-        _close(runner)
+    with contextlib.suppress(SystemExit):
+        run_app(client, settings)
+
+
+def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone
-        print(f"state saved in {runner.path}; run again to go on", flush=True)
+        print(text, flush=True)
 
 
 def without_screen(
@@ -65,7 +140,9 @@ def without_screen(
     # Blocked before any thread begins: only the wait below takes a signal, wherever it arrives.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     log = Log()
-    runner = _runner(choices, yes, adopt, polls=cycles, on_event=log.event)
+    runner = _runner(
+        choices.load(), yes, adopt, polls=cycles, on_event=log.event, serve_after_seconds=0.0
+    )
     runner.start()
     mode, path, identity = runner.settings.run.mode, runner.path, runner.identity
     whose = f"pair {identity.pair}, instance {identity.instance}, " if identity else ""
@@ -75,13 +152,15 @@ def without_screen(
         f"times are {times}"
     )
     log.start()
-    taken = None
-    while taken is None and not (runner.finished.is_set() or runner.failure):
-        taken = signal.sigtimedwait(STOP_SIGNALS, WATCH_SECONDS)
+    taken = 0
+    while not (taken or runner.finished.is_set() or runner.failure):
+        found = signal.sigtimedwait(STOP_SIGNALS, WATCH_SECONDS)
+        # After a halt by SIGSTOP, Python may hand out a signal that never came.
+        taken = found.si_signo if found and found.si_signo in STOP_SIGNALS else 0
     try:
         _close(runner)
-        cause = signal.Signals(taken.si_signo).name if taken else f"{cycles} polls done"
-        log.say(f"gridbot stopped ({cause}): state saved in {path}")
+        cause = signal.Signals(taken).name if taken else f"{cycles} polls done"
+        log.say(f"gridbot stopped ({cause}): {_left(runner)}")
     finally:
         log.close()
 
@@ -118,9 +197,8 @@ class Log(threading.Thread):
                 line = self._lines.get()
 
 
-def _runner(choices: Choices, yes: bool, adopt: bool, **more: Any) -> Runner:
+def _runner(loaded: LoadedConfig, yes: bool, adopt: bool, **more: Any) -> Runner:
     """The engine that the options chose; keys are looked for in live mode only."""
-    loaded = choices.load()
     settings, path, credentials = loaded.settings, loaded.data_dir, None
     refuse_simulation(path)
     if settings.run.mode == "live":
@@ -132,6 +210,13 @@ def _runner(choices: Choices, yes: bool, adopt: bool, **more: Any) -> Runner:
     return Runner(
         settings, path, credentials=credentials, adopt=adopt, alerts_command=command, **more
     )
+
+
+def _left(runner: Runner) -> str:
+    """What the end left behind."""
+    if runner.identity is None:
+        return f"it never came to trade, {runner.path} is as it was"
+    return f"state saved in {runner.path}"
 
 
 def _close(runner: Runner) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOOKUP_SECONDS = (5.0, 65.0)
 RETRY_SECONDS = (30.0, 1800.0)  # after the first refusal, doubled with each, and at most
+CANCEL_AGAIN_SECONDS = 60.0
 POST_ONLY_REASON = "post only"
 UNKNOWN_ORDER = "unknown order"
 _PARKED = {"operator": "cancelled by operator", "remove": "removed"}
@@ -56,7 +57,7 @@ def _stranger(brain: Brain, report: OrderReport) -> None:
     ours = number is not None and number < brain.next_order_number
     if (
         ours
-        and brain.run_state != "halted"
+        and (brain.run_state != "halted" or brain.state_reason.startswith("operator"))
         and client_id not in brain.books.finished
         and client_id not in brain.out.cancels
     ):
@@ -78,8 +79,9 @@ def _answered(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
     elif verb == "amend" and kind == "refused":
         brain.counters.orders_refused += 1
         _not_moved(brain, live)
-    elif kind == "refused" and UNKNOWN_ORDER not in f"{outcome.code} {outcome.text}".lower():
-        live.retry_at = brain.now + RETRY_SECONDS[0]
+    else:  # the report of one that is gone comes long before it would be cancelled again
+        gone = kind == "accepted" or UNKNOWN_ORDER in f"{outcome.code} {outcome.text}".lower()
+        live.retry_at = brain.now + (CANCEL_AGAIN_SECONDS if gone else RETRY_SECONDS[0])
 
 
 def _later(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
@@ -161,18 +163,31 @@ def _not_moved(brain: Brain, live: LiveOrder) -> None:
 
 def _reported(brain: Brain, live: LiveOrder, report: OrderReport) -> None:
     lost = live.standing == "wanted" and report.state == "open"
-    if lost or live.standing in ("pending", "unknown"):
+    doubtful = _may_show_late(brain, live, report)
+    if (lost or live.standing in ("pending", "unknown")) and not doubtful:
         _found(brain, live, report)
     news = report.executed > live.executed
     if news:
         _book(brain, live, report)
-    if live.amending:
+    if live.amending and not doubtful:
         if report.price == live.price and report.volume == live.volume:
             live.settle()
         elif report.state == "open":
             _not_moved(brain, live)
     if report.state != "open":
         _ended(brain, live, report, news)
+
+
+def _may_show_late(brain: Brain, live: LiveOrder, report: OrderReport) -> bool:
+    """A lost amend that Kraken did carry out can take a minute to show: that the order rests where
+    it was counts at the second look only."""
+    old = (report.price, report.volume) != (live.price, live.volume) and report.state == "open"
+    if not (old and live.standing == "unknown" and live.lookup_verb == "amend"):
+        return False
+    if live.lookups == 0 and brain.now >= live.lookup_at:
+        live.lookups, live.lookup_at = 1, brain.now + LOOKUP_SECONDS[1] - LOOKUP_SECONDS[0]
+        return True
+    return brain.now < live.lookup_at
 
 
 def _found(brain: Brain, live: LiveOrder, report: OrderReport) -> None:

@@ -249,6 +249,8 @@ def _number(argument: Argument, word: str) -> Decimal:
 
 
 def _selected(scene: Scene) -> int:
+    if scene.selected is None and scene.slots:
+        raise CommandError("E02", "name a slot by its number")
     if scene.selected is None:
         raise CommandError("E30", "no slots yet: + adds one")
     return scene.selected

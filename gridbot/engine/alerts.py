@@ -52,25 +52,30 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def due_alerts(
-    memory: Memory, events: Sequence[Event], status: Status, now: float,
+    memory: Memory, events: Sequence[Event], status: Status | None, now: float,
     min_interval_seconds: float, daily_at_hour: int, room: int = AT_ONCE,
 ) -> tuple[list[Alert], Memory]:  # fmt: skip
     """The alerts to send now, at most ``room``, and what to remember for the next call.
-    ``daily_at_hour``: hour of the summary in UTC, -1 for none.
+    ``daily_at_hour``: hour of the summary in UTC, -1 for none. ``status``: None while an exchange
+    is waited for at the start.
     """
-    waiting, told, drift = dict(memory.waiting), memory.told_at, _red_drift(status)
+    waiting, told, drift = (
+        dict(memory.waiting),
+        memory.told_at,
+        _red_drift(status) if status else "",
+    )
     found = [Alert(kind, event.at, event.text) for event in events if (kind := _kind(event))]
     if drift and not memory.drift:
         found.append(Alert("drift_red", now, f"unexplained at the exchange: {drift}"))
     day = int((now - daily_at_hour * HOUR) // DAY) if daily_at_hour >= 0 else -1
     if day > memory.day >= 0:
-        found.append(Alert("daily", now, f"still alive, {status.engine.state}"))
+        state = status.engine.state if status else "waiting for the exchange"
+        found.append(Alert("daily", now, f"still alive, {state}"))
     for alert in found:
         before = waiting.get(alert.kind)
         waiting[alert.kind] = replace(alert, count=before.count + 1 if before else 1)
     ready = [kind for kind in waiting if now - told.get(kind, -DAY) >= min_interval_seconds][:room]
-    about = {"mode": status.mode, "pair": status.pair.name, "figures": _figures(status)}
-    alerts = [replace(waiting.pop(kind), **about) for kind in ready]
+    alerts = [_about(waiting.pop(kind), status) for kind in ready]
     return alerts, Memory({**told, **dict.fromkeys(ready, now)}, waiting, drift, day)
 
 
@@ -87,6 +92,12 @@ def _red_drift(status: Status) -> str:
     drifts = {asset: (one.drift, one.total) for asset, one in status.balances.items() if one.drift}
     red = [name for name, (x, all_) in drifts.items() if abs(x) * HUNDRED >= DRIFT_RED_PCT * all_]
     return ", ".join(f"{plain(drifts[asset][0])} {asset}" for asset in red)
+
+
+def _about(alert: Alert, status: Status | None) -> Alert:
+    if status is None:
+        return alert
+    return replace(alert, mode=status.mode, pair=status.pair.name, figures=_figures(status))
 
 
 def _figures(status: Status) -> dict[str, Decimal]:
@@ -126,7 +137,7 @@ class Alerts:
         self._memory, self._running = Memory(), list[threading.Thread]()
         self._failure = self._told = ""
 
-    def see(self, events: Sequence[Event], status: Status, now: float) -> str:
+    def see(self, events: Sequence[Event], status: Status | None, now: float) -> str:
         """Look at what was published, at ``now`` in epoch seconds, and start what is due.
         Returns a failure of the command that was not told yet, for an event, or nothing.
         """

@@ -9,9 +9,10 @@ no outcome is UNKNOWN and looked up (a replayed venue simply answers again).
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,13 @@ import msgspec
 from gridbot.core.brain import Brain, StepOutputs
 from gridbot.core.brain_state import load_brain
 from gridbot.core.ledger import SLOT_LINES_MAX, Books
-from gridbot.core.orders import DIGITS, INSTANCE_LENGTH, client_prefix, newest_number
+from gridbot.core.orders import (
+    DIGITS,
+    INSTANCE_LENGTH,
+    client_id_text,
+    client_prefix,
+    newest_number,
+)
 from gridbot.core.records import (
     BootRecord,
     Command,
@@ -56,6 +63,7 @@ if TYPE_CHECKING:  # an HTTP client takes time to import that a simulation does 
     from gridbot.exchange.kraken.public import PublicKraken
 
 NONCE_FILE = "nonce"
+ADOPTED = "operator: this is an old copy; compare its waiting exits with Kraken, then resume"
 LINES_RECALLED = 2_000  # of the ledger, for the screen
 # Sections of the configuration whose edit changes a directory's engine.
 EDITABLE = ("grid", "slots", "capacity", "cycle", "losses", "governor", "risk", "fees", "funds")
@@ -165,12 +173,10 @@ async def _open_live(
                 store, settings, instrument, fees, exchange, at=now, clock=clock, price=price
             )
         else:
-            newest = newest_number(
-                await exchange.client_ids(finished=True), store.identity.instance
-            )
             engine = await resume(
-                store, brain, settings, exchange, at=now, clock=clock, newest=newest, adopt=adopt
-            )
+                store, brain, settings, exchange, at=now, clock=clock, adopt=adopt,
+                newest_seen=partial(newest_seen, exchange),
+            )  # fmt: skip
             if instrument != brain.instrument:
                 engine.note(instrument=instrument)
         return OpenEngine(engine, MarketFeed(engine, settings, exchange.quote, exchange.close))
@@ -194,6 +200,12 @@ async def _refuse_stranger(exchange: "KrakenExchange", path: Path) -> None:
             f"restore their data directory, cancel them with gridbot cancel-orders, or leave them "
             f"to another gridbot with --adopt"
         )
+
+
+async def newest_seen(exchange: "KrakenExchange", brain: Brain) -> int | None:
+    """The number of our newest order that Kraken knows of since the brain last looked."""
+    following = client_id_text(brain.instance, brain.next_order_number)
+    return newest_number(await exchange.client_ids(brain.now, following), brain.instance)
 
 
 def _state(store: Store) -> dict[str, Any]:
@@ -314,26 +326,29 @@ async def resume(
     at: float | None = None,
     venue: AnyVenue | None = None,
     clock: Callable[[], float] | None = None,
-    newest: int | None = None,
+    newest_seen: Callable[[Brain], Awaitable[int | None]] | None = None,
     adopt: bool = False,
 ) -> Engine:
     """Later lives: replay, repair, apply an edited configuration, catch up with the exchange.
     What commands changed at run time stays as long as the configuration itself does not change.
     ``venue``: the simulated venue restored from the same snapshot, which replays too. Without it
-    the exchange lived on alone, and every order we know of is asked for. ``newest``: number of our
-    newest order seen there; one the journal does not know means that the directory is an old copy,
-    which goes on only to ``adopt`` what it finds. Raises ReplayError or RestoredBackup.
+    the exchange lived on alone, and every order we know of is asked for. ``newest_seen``: number of
+    our newest order there; one the journal does not know means that the directory is an old copy,
+    which goes on only to ``adopt`` what it finds, and halted: what filled in the forgotten time is
+    not in its books. Raises ReplayError or RestoredBackup.
     """
     engine = Engine(brain, exchange, store, venue=venue, clock=clock)
     engine.load_shell(_state(store)["shell"])
     known_id, seq = brain.books.next_id, brain.seq
     lines, unsent, sent, deadline = await _replay(engine, venue)
+    newest = None if newest_seen is None else await newest_seen(brain)
     old_copy = newest is not None and newest >= brain.next_order_number
     if old_copy and not adopt:
         raise RestoredBackup(
             f"{store.path}: knows our orders up to number {brain.next_order_number - 1}, Kraken "
             f"has seen number {newest}: this is an old copy. Restore the latest one, or go on from "
-            f"here with --adopt (open orders it does not know are cancelled)"
+            f"here with --adopt (open orders it does not know are cancelled, and nothing else is "
+            f"sent until you resume)"
         )
     engine.steps_since_snapshot = brain.seq - seq
     _say_recovered(engine, brain.seq - seq)
@@ -342,7 +357,7 @@ async def resume(
     store.book([line for number, line in lines if number > store.ledger.last_id])
     _recall_lines(brain.books, store.ledger_path, known_id)
     if old_copy:
-        engine.note(order_number=newest)
+        engine.note(order_number=newest, halt=ADOPTED)
     if unsent is not None and not old_copy:
         await engine.send(unsent, now)
     elif venue is None and (outputs := unsent or sent):

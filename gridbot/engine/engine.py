@@ -193,7 +193,8 @@ class Engine:
 
     def _unreachable(self, error: ExchangeError | None, kind: str = "read") -> None:
         """Remember why the exchange does not answer, and tell when that begins and ends."""
-        if isinstance(error, RateLimited) and error.until - self.at < HELD_BACK_SECONDS:
+        now = self.at if self._clock is None else max(self.at, self._clock())
+        if isinstance(error, RateLimited) and error.until - now < HELD_BACK_SECONDS:
             return
         if not isinstance(error, Fatal):
             self._refusals.pop(kind, None)
@@ -315,10 +316,9 @@ class Engine:
             if found == self._unexplained and not (found and rows_due):
                 return
             if self._clock is not None:  # perhaps a fill between two readings
-                self.missed, self.cursor = await self.exchange.changes(
-                    self.cursor, self._at_exchange
-                )
-                if self.missed:
+                news, self.cursor = await self.exchange.changes(self.cursor, self._at_exchange)
+                self.missed += news
+                if news:
                     self._reconcile_in, self.urgent = 0, True
                     return
             if found and rows_due:
@@ -346,8 +346,8 @@ class Engine:
     async def catch_up(self) -> None:
         """After a restart beside an exchange that lived on: read every order we know of."""
         sent = [live for live in self._at_exchange() if live.standing != "unknown"]
-        _, self.cursor = await self.exchange.changes(self.cursor, self._at_exchange)
-        self.missed = await self.exchange.reports(sent)
+        news, self.cursor = await self.exchange.changes(self.cursor, self._at_exchange)
+        self.missed = news + await self.exchange.reports(sent)
         self.urgent = True
 
     def state(self) -> dict[str, Any]:

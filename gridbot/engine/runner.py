@@ -25,13 +25,14 @@ from gridbot.core.records import Ack, Command, Event, LedgerEntry
 from gridbot.core.settings import Settings
 from gridbot.engine.alerts import Alerts
 from gridbot.engine.boot import OpenEngine, open_engine
+from gridbot.engine.control import Control
 from gridbot.engine.directory import Identity, free_space_state
 from gridbot.engine.disk import Disk, EngineFileError
 from gridbot.engine.narration import describe
-from gridbot.engine.status import EngineStatus, PriceStatus, Status, build_status
+from gridbot.engine.status import AlarmStatus, EngineStatus, PriceStatus, Status, build_status
 from gridbot.engine.telemetry import Point, Telemetry
 from gridbot.exchange.kraken.signing import Credentials
-from gridbot.exchange.protocol import ExchangeError, Fatal
+from gridbot.exchange.protocol import ExchangeError, Fatal, RateLimited
 
 EVENTS_KEPT = 2000
 PUBLISH_SECONDS_MIN = 0.1
@@ -57,12 +58,17 @@ class Runner:
         credentials: Credentials | None = None,
         adopt: bool = False,
         alerts_command: str | None = None,
+        serve_after_seconds: float | None = None,
     ) -> None:
-        """``credentials``: for live trading. ``adopt``: see ``open_engine``."""
+        """``credentials``: for live trading. ``adopt``: see ``open_engine``. The control socket is
+        there from the first status on, and answers ``serve_after_seconds`` later; None: never.
+        """
         self.settings = settings
         self.path = path
+        self.data_path: Path | None = path
         self.finished = threading.Event()
-        self.failure = self.waits_for = ""
+        self.failure = self.waits_for = self.link = ""
+        self.attached, self.pid = False, os.getpid()
         self._disk = disk or Disk()
         self._access = credentials, adopt
         times = settings.alerts.min_interval_sec, settings.alerts.daily_at_hour
@@ -72,6 +78,10 @@ class Runner:
         self._on_event = on_event
         self._events: list[Event] = []
         self._published: Status | None = None
+        self._serve_after = serve_after_seconds
+        self._control: Control | None = None
+        self._alarms: tuple[AlarmStatus, ...] = ()  # of our own, beside the brain's
+        self._acks: list[Ack] = []  # not told yet
         self._futures: dict[str, Future[Ack]] = {}
         self._inbox: list[Command] = []
         self._guard = threading.Lock()  # for the two above, which both threads change
@@ -109,9 +119,15 @@ class Runner:
 
     def send(self, action: str, args: dict[str, Any] | None = None) -> "Future[Ack]":
         """Queue a command; the engine steps at once."""
+        return self.submit(Command(uuid4().hex, time.time(), "tui", action, args or {}))
+
+    def submit(self, command: Command) -> "Future[Ack]":
+        """Queue a command; one that waits under the same id is not queued again."""
         future: Future[Ack] = Future()
-        command = Command(uuid4().hex, time.time(), "tui", action, args or {})
+        future.set_running_or_notify_cancel()  # whoever waits may give up, the answer still comes
         with self._guard:
+            if command.id in self._futures:
+                return self._futures[command.id]
             if self.finished.is_set():
                 future.set_result(Ack(command.id, False, "the engine has stopped", "stopped"))
                 return future
@@ -155,6 +171,8 @@ class Runner:
             if not self._opened.done():
                 self._opened.set_exception(error)
         finally:
+            if self._control is not None:
+                self._control.stop()
             with self._guard:
                 self.finished.set()
             self._refuse_waiting("the engine has stopped", "stopped")
@@ -173,6 +191,8 @@ class Runner:
                     await asyncio.sleep(REFUSED_AGAIN_SECONDS)
                     continue
                 if isinstance(error, ExchangeError) and not isinstance(error, Fatal):
+                    if isinstance(error, RateLimited):
+                        wait = max(wait, error.until - time.time())
                     await self._wait_for_exchange(error, wait)
                     wait = min(2 * wait, OPEN_AGAIN_SECONDS[1])
                     continue
@@ -190,10 +210,13 @@ class Runner:
         await self._pause_until(time.monotonic() + seconds)
 
     def _attach(self, opened: OpenEngine) -> None:
-        opened.engine.on_ack = self._acknowledge
-        self.failure = ""
+        opened.engine.on_ack = self._acks.append
+        self.failure = self.waits_for = ""
         self._tell(opened)
         self._publish(opened)
+        if self._control is None and self._serve_after is not None:
+            self._control = Control(self, self.path, self._serve_after, self._unserved)
+            self._control.start()
         if not self._opened.done():
             self._opened.set_result(None)
 
@@ -215,14 +238,18 @@ class Runner:
             self._tell(opened)
             if stepped or commands or time.monotonic() - self._published_at > PUBLISH_SECONDS_MIN:
                 self._publish(opened)
+            self._answer()
             await self._look_after(opened)
             if self._published is not None:
                 self._telemetry.look(engine, feed.speed, self._published)
             if self._polls is not None and polls >= self._polls:
                 self._stopping = True
             await self._pause_until(due)
+        self._answer()
         await feed.close()
         engine.save(feed.now().at)
+        if self._control is not None:
+            self._control.remove()
         engine.store.close()
         self._publish(opened)
 
@@ -242,6 +269,11 @@ class Runner:
             commands, self._inbox = self._inbox, []
         return commands
 
+    def _answer(self) -> None:
+        """Tell the answers of the last step, now that a status shows what it did."""
+        while self._acks:
+            self._acknowledge(self._acks.pop(0))
+
     def _acknowledge(self, ack: Ack) -> None:
         with self._guard:
             future = self._futures.pop(ack.command_id, None)
@@ -256,7 +288,10 @@ class Runner:
             future.set_result(Ack(number, False, text, code))
 
     def _tell(self, opened: OpenEngine) -> None:
-        told = [replace(event, text=describe(event)) for event in opened.engine.events]
+        told = [
+            replace(event, text=describe(event), data=msgspec.to_builtins(event.data))
+            for event in opened.engine.events
+        ]
         opened.engine.events.clear()
         if told:
             self._events = (self._events + told)[-EVENTS_KEPT:]
@@ -266,22 +301,28 @@ class Runner:
         """Tell whoever listens, and the operator by his own command if it is due."""
         for event in events:
             self._on_event(event)
-        if self._published is not None:
-            failure = self._alerts.see(events, self._published, time.time())
-            if failure:
-                self._on_event(Event(0, time.time(), "alert_failed", "warn", text=failure))
+        failure = self._alerts.see(events, self._published, time.time())
+        if failure:
+            self._on_event(Event(0, time.time(), "alert_failed", "warn", text=failure))
+
+    def _unserved(self, text: str) -> None:
+        """Say so in the log, and in every status from now on."""
+        self._alarms = (AlarmStatus("CONTROL", text),)
+        self._on_event(Event(0, time.time(), "control_failed", "warn", text=text))
 
     def _publish(self, opened: OpenEngine) -> None:
         self._published_at = time.monotonic()
         brain, sight, step_ms = opened.engine.brain, opened.feed.now(), round(self._step_ms, 2)
         state = brain.run_state, brain.state_reason, self._since, os.getpid(), brain.now
         price = sight.bid, sight.ask, sight.last, sight.price, sight.read_at, brain.price_lost
-        engine = EngineStatus(*state, step_ms, opened.feed.speed, opened.engine.trouble)
+        pace = opened.feed.speed, opened.engine.trouble, self.settings.timing.poll_interval_seconds
+        engine = EngineStatus(*state, step_ms, *pace)
         api = opened.engine.exchange.api_use(time.time())
         status = build_status(brain, engine, PriceStatus(*price), api)
         self._telemetry.see(status)
         governor = status.governor | {"odds": self._telemetry.odds}
-        self._published = replace(status, governor=governor)
+        alarms = (*status.alarms, *self._alarms)
+        self._published = replace(status, governor=governor, alarms=alarms)
 
     async def _look_after(self, opened: OpenEngine) -> None:
         """Snapshots, old segments and room on the disk; what takes long runs in a worker."""
@@ -306,6 +347,7 @@ class Runner:
         if self._published is not None:
             engine = replace(self._published.engine, state="halted", reason=text, error=text)
             self._published = replace(self._published, engine=engine)
+        self._answer()
         data = {"reason": text}
         self._announce([Event(0, time.time(), "halted", "bad", data=data, text=halted)])
         self._refuse_waiting(halted, "E22")

@@ -17,6 +17,7 @@ from gridbot.core.account import drift_badge, drift_tolerance
 from gridbot.core.brain import Brain
 from gridbot.core.capacity import WorkBank
 from gridbot.core.numbers import HUNDRED, ZERO, plain
+from gridbot.core.odds import Odds
 from gridbot.core.orders import LiveOrder
 from gridbot.core.slot import Slot, exit_span
 from gridbot.core.state_machine import OrderState, derive_phase
@@ -38,6 +39,8 @@ class PairStatus(Struct, frozen=True):
 
 
 class EngineStatus(Struct, frozen=True):
+    """``poll_seconds``: the market's time between two looks at it; 0 where none works."""
+
     state: str
     reason: str
     uptime_since: float
@@ -46,6 +49,7 @@ class EngineStatus(Struct, frozen=True):
     step_ms: float
     speed: float = 1.0
     error: str = ""
+    poll_seconds: float = 0.0
 
 
 class PriceStatus(Struct, frozen=True):
@@ -168,6 +172,31 @@ class Status(Struct, frozen=True):
     auto_slots: dict[str, Any] = {}
     fill_health: dict[str, Any] = {}
     api: dict[str, float] = {}
+
+
+# What JSON cannot tell apart in the parts of a status that are plain dicts.
+_PLAIN_PARTS: dict[str, dict[str, Any]] = {
+    "governor": {
+        "suggestions": tuple[governor.Suggestion, ...], "odds": Odds | None, "high": Decimal,
+        "crit": Decimal,
+    },
+    "auto_slots": {"next_at": Decimal},
+    "fill_health": {"write_offs_result": Decimal},
+}  # fmt: skip
+
+
+def read_status(text: bytes) -> Status:
+    """The status that was written as JSON, equal to it in every part. Raises
+    msgspec.ValidationError, as of one that another version of gridbot wrote.
+    """
+    status = msgspec.json.decode(text, type=Status)
+    if status.version != STATUS_VERSION:
+        raise msgspec.ValidationError(f"status version {status.version}, not {STATUS_VERSION}")
+    for part, kinds in _PLAIN_PARTS.items():
+        found = getattr(status, part)
+        for name in kinds.keys() & found.keys():
+            found[name] = msgspec.convert(found[name], kinds[name])
+    return status
 
 
 def build_status(

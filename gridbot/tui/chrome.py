@@ -108,8 +108,8 @@ def _worst(view: View) -> tuple[str, str, str]:
     if status is None:
         return "○", "dim", "waiting for the engine"
     if view.state == "gone":
-        silent = span(view.now - view.seen_at)
-        return "■", "bad", f"engine gone {silent}; last picture {clock(view.engine_now)}"
+        silent = view.link or f"engine gone {span(view.now - view.seen_at)}"
+        return "■", "bad", f"{silent}; last picture {clock(view.engine_now)}"
     if status.engine.state == "halted":
         return "■", "bad", f"HALTED: {status.engine.reason}"
     if not status.alarms:

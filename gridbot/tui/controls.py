@@ -77,7 +77,7 @@ class Controls:
     def tick(self) -> None:
         now, view = self.now(), self.view
         self.note(view.take(self.client.status(), now), "warn")
-        view.waits_for = self.client.waits_for
+        view.waits_for, view.link = self.client.waits_for, self.client.link
         if self.question is not None and view.live is not None and self.question.outdated(view):
             self.question = None
             self.note(OUTDATED, "warn")

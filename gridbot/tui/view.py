@@ -21,7 +21,7 @@ class View:
 
     def __init__(self, settings: Settings, now: float) -> None:
         self.settings = settings
-        self.waits_for = ""
+        self.waits_for = self.link = ""  # see EngineClient
         self.now = self.began_at = self.seen_at = self.price_seen_at = now
         self.live: Status | None = None
         self.body: Status | None = None
@@ -103,9 +103,10 @@ class View:
         if self.live is None:
             return "waiting"
         engine = self.live.engine
-        interval = self.settings.timing.poll_interval_seconds / max(engine.speed, 0.001)
+        every = engine.poll_seconds or self.settings.timing.poll_interval_seconds
+        interval = every / max(engine.speed, 0.001)
         silent = self.now - self.seen_at > max(SILENT_SECONDS_MIN, interval * POLLS_MISSED_MAX)
-        return "gone" if silent and engine.state != "halted" else engine.state
+        return "gone" if self.link or (silent and engine.state != "halted") else engine.state
 
     @property
     def waited(self) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from gridbot.core import account
 from gridbot.core.account import drift_badge
 from gridbot.core.brain_state import brain_to_state, load_brain
-from gridbot.core.orders import client_id_text, newest_number
+from gridbot.core.orders import LiveOrder, client_id_text, newest_number
 from gridbot.core.placing import free_funds
 from gridbot.core.records import Balance, Changes, OrderReport, Outcome, OwnLedgerRow, Verb
 from gridbot.core.verify import verify_lines
@@ -612,3 +612,47 @@ def test_settled_orders_and_rows_are_forgotten_in_the_end(monkeypatch: pytest.Mo
         talk.step()
     assert len(talk.brain.unsettled) == 3
     assert talk.brain.rows_seen == [f"L{number}" for number in range(1, 6)]
+
+
+HIGH = PRICE * D("1.02")
+
+
+def moving() -> tuple[Talk, LiveOrder, D]:
+    """An entry on its way to another price, and the price it rested at."""
+    talk = Talk(LIVE)
+    talk.step()
+    was = {one.client_id: one.price for one in talk.resting.values()}
+    (moved,) = talk.step(price=HIGH).amends
+    return talk, talk.brain.registry.by_client[moved.client_id], was[moved.client_id]
+
+
+def test_a_lost_amend_counts_as_not_done_at_the_second_look_only() -> None:
+    talk, live, was = moving()
+    deadline = talk.at + 10
+    lost = Outcome(live.client_id, "amend", "unknown", until=deadline)
+    old = replace(talk.report(talk.resting[live.client_id]), price=was)
+    talk.step(later=2.0, price=HIGH, outcomes=(lost,))
+    for later, standing in ((4.0, "unknown"), (11.0, "unknown"), (30.0, "unknown"), (31.0, "open")):
+        talk.step(later=later, price=HIGH, reports=(old,))
+        assert (live.standing, bool(talk.out.amends)) == (standing, standing == "open"), later
+
+
+def test_a_lost_amend_that_shows_late_was_done() -> None:
+    talk, live, was = moving()
+    lost = Outcome(live.client_id, "amend", "unknown", until=talk.at + 10)
+    order = talk.resting[live.client_id]
+    talk.step(later=2.0, price=HIGH, outcomes=(lost,))
+    talk.step(later=15.0, price=HIGH, reports=(replace(talk.report(order), price=was),))
+    now = replace(talk.report(order), price=live.price, volume=live.volume)
+    talk.step(later=30.0, price=HIGH, reports=(now,))
+    assert (live.standing, live.amending, live.price != was) == ("open", False, True)
+
+
+def test_a_cancel_that_cancelled_nothing_is_sent_again() -> None:
+    talk = Talk(LIVE)
+    talk.step()
+    cancels = talk.command("drain").cancels
+    done = tuple(Outcome(one, "cancel", "accepted") for one in cancels)
+    assert not talk.step(later=2.0, outcomes=done).cancels
+    assert talk.brain.bounds().at <= talk.at + 60
+    assert sorted(talk.step(later=61.0).cancels) == sorted(cancels)

@@ -66,6 +66,13 @@ def test_what_happened_becomes_an_alert_of_its_kind(
     assert all(alert.text == happened.text for alert in due)
 
 
+def test_an_exchange_waited_for_at_the_start_is_told_too() -> None:
+    due, memory = due_alerts(Memory(), [event("exchange_error")], None, 86_400.0, 300.0, 8)
+    assert [(alert.kind, alert.pair) for alert in due] == [("exchange_down", "")]
+    daily, _ = due_alerts(memory, [], None, EIGHT + 86_400.0, 300.0, 8)
+    assert [alert.text for alert in daily] == ["still alive, waiting for the exchange"]
+
+
 def test_one_of_a_kind_per_interval_and_the_rest_is_counted(status: Status) -> None:
     first, memory = due_alerts(Memory(), [event("quarantined")], status, 0.0, 300.0, -1)
     again, memory = due_alerts(memory, [event("quarantined")] * 2, status, 10.0, 300.0, -1)

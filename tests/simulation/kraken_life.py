@@ -2,11 +2,11 @@
 
 import contextlib
 from decimal import Decimal as D
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from gridbot.core.orders import newest_number
 from gridbot.core.settings import (
     ExchangeSettings,
     FundsSettings,
@@ -14,7 +14,7 @@ from gridbot.core.settings import (
     Settings,
     SlotsSettings,
 )
-from gridbot.engine.boot import begin, resume, resume_brain
+from gridbot.engine.boot import begin, newest_seen, resume, resume_brain
 from gridbot.engine.disk import Disk
 from gridbot.engine.engine import Engine
 from gridbot.engine.feed import MarketFeed
@@ -35,11 +35,12 @@ class Life:
 
     def __init__(self, path: Path, slots: int, sticky: str = "1", **config: object) -> None:
         self.now = START
+        self.tier = str(config.get("tier", "pro"))
         options = EmulatorConfig(**{"speed": 20.0, "tier": "pro", **config})  # type: ignore[arg-type]
         app = create_app(options, self.clock)
         self.emulator: Emulator = app.state.emulator
         self.settings = Settings(
-            exchange=ExchangeSettings(pair="BTC/USD", tier="pro"),
+            exchange=ExchangeSettings(pair="BTC/USD", tier=self.tier),
             funds=FundsSettings(D(2000), "all"),
             slots=SlotsSettings(initial_slots=slots, initial_sticky_ratio=D(sticky)),
             run=RunSettings(mode="live"),
@@ -47,11 +48,11 @@ class Life:
         self.path = path
         self._transport = httpx.ASGITransport(app)
 
-    async def begin(self, disk: Disk | None = None) -> None:
+    async def begin(self, disk: Disk | None = None, adopt: bool = False) -> None:
         """Open the directory, for the first time or again; raises what opening raises."""
         public = PublicKraken("http://k", self.clock, self._transport)
         keys = Credentials(API_KEY, API_SECRET)
-        private = PrivateKraken(public, keys, "pro", self.path.with_suffix(".nonce"), 2.0)
+        private = PrivateKraken(public, keys, self.tier, self.path.with_suffix(".nonce"), 2.0)
         instrument = await public.instrument("BTC/USD")
         exchange = KrakenExchange(public, private, instrument, PREFIX)
         self.store = Store(
@@ -64,10 +65,9 @@ class Life:
                 args = self.store, self.settings, instrument, await exchange.fees(), exchange
                 self.engine: Engine = await begin(*args, at=self.now, clock=clock)
             else:
-                newest = newest_number(await exchange.client_ids(finished=True), "test")
                 self.engine = await resume(
                     self.store, brain, self.settings, exchange, at=self.now, clock=clock,
-                    newest=newest,
+                    newest_seen=partial(newest_seen, exchange), adopt=adopt,
                 )  # fmt: skip
         except BaseException:
             self.kill()

@@ -21,6 +21,7 @@ RATES = {"place": 0.08, "cancel": 0.1, "fill": 0.1}  # all others 0.02
 KILL_WRITES = 150  # at most, from one kill to the next
 STEPS_PER_SNAPSHOT = 100
 CALM_POLLS = 60
+LOOK_POLLS = 40
 WEEK_POLLS = 20_160
 
 
@@ -46,6 +47,8 @@ async def storm(life: Life, polls: int, seed: random.Random) -> int:
             while number < polls:
                 number += 1
                 await life.poll()
+                if number % LOOK_POLLS == 0:  # the operator sets free what others cancelled
+                    life.engine.commands.append(Command(f"l{number}", life.now, "test", "resume"))
                 if life.engine.steps_since_snapshot > STEPS_PER_SNAPSHOT:
                     life.engine.save(life.now)
                 if life.engine.brain.run_state == "halted":

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from decimal import Decimal as D
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -119,7 +120,9 @@ def text_of(line: Line) -> str:
 class StillClient:
     """An engine that stands still; every command waits for ``answer``."""
 
-    waits_for = ""
+    waits_for = link = ""
+    attached, pid = False, 1
+    data_path: Path | None = None
 
     def __init__(self, picture: Status | None) -> None:
         self.picture = picture

@@ -33,7 +33,7 @@ from gridbot.exchange.kraken import answers
 from gridbot.exchange.kraken.errors import Refusal, about_rules, gravest, outcome
 from gridbot.exchange.kraken.limits import AMEND_POINTS, CANCEL_POINTS, points_for_age
 from gridbot.exchange.kraken.names import Listing
-from gridbot.exchange.kraken.private import HISTORY, PrivateKraken
+from gridbot.exchange.kraken.private import HISTORY, PAGE_ROWS, PrivateKraken
 from gridbot.exchange.kraken.public import CLOCK_SECONDS, PublicKraken
 from gridbot.exchange.protocol import (
     BadAnswer,
@@ -49,7 +49,9 @@ POLL_ROOM = 13.0  # points of the call counter that must be free, for what a pol
 BATCH_MAX, CANCEL_MAX, TRADES_MAX = 15, 50, 20
 LEAD_SECONDS = 2.0  # a nearer deadline Kraken refuses
 YOUNG_SECONDS = 300.0  # older orders cost nothing to touch
-RULES_SECONDS = DAY_SECONDS = 86400.0
+RULES_SECONDS = 86400.0
+RETELL_SECONDS = 60.0  # a stranger among our orders is told again
+CLOCKS_APART_SECONDS = 120.0
 REFUSED_SECONDS = 30.0  # to wait after Kraken would not have us
 LATE_SECONDS = 3600.0  # an order must be known so long after its trade
 IDS_MAX = 20_000
@@ -68,7 +70,8 @@ class KrakenExchange:
         self._clock, self._prefix = public.clock, prefix
         self._rules_at, self._refused_for_rules = self._clock(), False
         self._foreign: dict[str, Decimal] | None = None  # held by strangers' orders, by asset
-        self._told: set[str] = set()  # orders with our prefix nobody claimed
+        self._polled = False
+        self._told: dict[str, float] = {}  # orders with our prefix nobody claimed, and when
         self._touched: dict[str, float] = {}  # when an order was placed or amended
         self._order_of: dict[str, str] = {}  # trade -> order
         self._client_of: dict[str, str] = {}  # order -> client id
@@ -128,13 +131,19 @@ class KrakenExchange:
         found = await self.find([one.client_id for one in lost], since) if lost else []
         return await self._query(list(ids)) + found
 
-    async def client_ids(self, finished: bool = False) -> list[str]:
-        """Of all orders on the pair that rest now, whoever placed them, and those done lately."""
+    async def client_ids(self, since: float | None = None, ours: str = "") -> list[str]:
+        """Of all orders on the pair that rest now, whoever placed them; with ``since`` also those
+        done since then. Only the newest page of these is read, and if it is full whether there is
+        an order with the client id ``ours``.
+        """
         here, names = await self._listing(), await self._public.names()
         rows = [*(await self._private.open_orders()).values()]
-        if finished:
-            start = int(self._clock() + self._public.offset_seconds - DAY_SECONDS)
-            rows += (await self._private.closed_orders(start, pages=1)).values()
+        if since is not None:
+            start = int(since + self._public.offset_seconds - CLOCKS_APART_SECONDS)
+            page = await self._private.closed_orders(start, pages=1)
+            rows += page.values()
+            if len(page) >= PAGE_ROWS and ours:
+                rows += (await self._private.closed_orders(start, cl_ord_id=ours)).values()
         return [
             row.cl_ord_id
             for row in rows
@@ -153,11 +162,12 @@ class KrakenExchange:
         self, cursor: str, known: KnownOrders = nothing_known
     ) -> tuple[list[OrderReport], str]:
         """One call, and one more for every 50 known orders that are not in the listing any more.
-        An open order with our prefix that nobody knows is told once.
+        An open order with our prefix that nobody knows is told once a minute.
         """
         calls, now = self._private.calls, self._clock()
-        if (until := calls.free_at(now, POLL_ROOM)) > now:
+        if self._polled and (until := calls.free_at(now, POLL_ROOM)) > now:
             raise RateLimited("polling is held back for the rate limit", until)
+        self._polled = True  # trading waits for the first look, so it takes what room there is
         believed = {one.client_id: one for one in known()}
         found = await self._listed()
         gone = [live for name, live in believed.items() if name not in found and live.exchange_id]
@@ -166,8 +176,9 @@ class KrakenExchange:
         self.foreign_orders += len(strange)
         for name in strange:
             self._hold(here, found[name])
-        news = [found[name] for name in found if name in strange - self._told]
-        self._told = set(strange)
+        young = {one: at for one, at in self._told.items() if now - at < RETELL_SECONDS}
+        news = [found[name] for name in found if name in strange - young.keys()]
+        self._told = {one: young.get(one, now) for one in strange}
         news += [found[one] for one, live in believed.items() if _is_news(live, found.get(one))]
         return news, ""
 

@@ -48,18 +48,25 @@ class Nonce:
     def issue(self, now: float) -> str:
         """The next one."""
         self._last = max(self._last + 1, int(now * 1e9))
-        if self._last > self._reserved and self._path is not None:
-            draft = self._path.with_suffix(".tmp")
-            with contextlib.suppress(OSError):  # a full disk: the next call tries again
-                draft.write_text(str(self._last + MINUTE_NS), "ascii")
-                os.replace(draft, self._path)
-                self._reserved = self._last + RESERVED_NS
+        if self._last > self._reserved:
+            self._keep()
         return str(self._last)
 
     def answered(self, refused: bool) -> None:
-        """Learn from the answer to the last one."""
-        self._last += self._jump if refused else 0
+        """Learn from the answer to the last one, also for the process that comes after this."""
         self._jump = self._jump * 2 if refused else MINUTE_NS
+        if refused:
+            self._last += self._jump // 2
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._path is None:
+            return
+        draft = self._path.with_suffix(".tmp")
+        with contextlib.suppress(OSError):  # a full disk: the next call tries again
+            draft.write_text(str(self._last + RESERVED_NS), "ascii")
+            os.replace(draft, self._path)
+            self._reserved = self._last + RESERVED_NS
 
 
 class PrivateKraken:

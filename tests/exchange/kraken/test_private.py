@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import traceback
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -77,6 +78,23 @@ def test_nonces_refused_again_and_again_end_in_retry_later_and_grow_faster() -> 
         assert kraken.count("OpenOrders") == calls
     steps = [b - a for a, b in zip(kraken.nonces, kraken.nonces[1:], strict=False)]
     assert steps[0] < steps[1] < steps[2]
+
+
+def test_a_raised_nonce_is_remembered_by_the_next_process(tmp_path: Path) -> None:
+    kraken, file = TinyKraken(), tmp_path / "nonce"
+    kraken.answers["OpenOrders"] = "EAPI:Invalid nonce"
+    for _ in range(2):
+        with pytest.raises(RetryLater):
+            run(kraken.private(nonce=file).open_orders())
+    assert [(b - a) // 10**9 for a, b in pairwise(kraken.nonces)] == [60, 125, 60]
+
+
+def test_restarts_do_not_carry_the_nonce_ahead_of_the_clock(tmp_path: Path) -> None:
+    kraken, file = TinyKraken(), tmp_path / "nonce"
+    for _ in range(20):
+        run(kraken.private(nonce=file).open_orders())
+        kraken.now += 6
+    assert kraken.nonces[-1] == int((kraken.now - 6) * 1e9)
 
 
 def test_reads_stop_before_kraken_would_refuse_and_leave_a_reserve() -> None:
