@@ -6,11 +6,12 @@ _SECONDS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 class Refusal(Exception):
-    """A command that may not be carried out: a stable code and one line for the operator."""
+    """A command that may not be carried out: a stable code and one line for the operator.
+    ``confirm``: what the line is about, where it only asks; see Ack."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, confirm: str = "") -> None:
         super().__init__(text)
-        self.code = code
+        self.code, self.confirm = code, confirm
 
 
 def seconds_of(text: str, name: str, low: str, high: str) -> float:

@@ -14,7 +14,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from gridbot.core import account, closing, governor, lifecycle, placing, reports, risk, trading
+from gridbot.core import (
+    account,
+    advice,
+    closing,
+    governor,
+    lifecycle,
+    placing,
+    reports,
+    risk,
+    trading,
+)
 from gridbot.core.capacity import WorkBank, effective_cap, work_bank
 from gridbot.core.exits import Exits
 from gridbot.core.ledger import Books
@@ -37,7 +47,7 @@ from gridbot.core.settings import Settings, fee_floor_pct, settings_from_plain
 from gridbot.core.slot import Slot, Waiting, next_wake
 from gridbot.core.wakes import NEVER, NEXT_TICK, Wake, WakeHeaps
 
-CORE_VERSION = 3
+CORE_VERSION = 4
 # What a halt may be for; the text of one begins with it.
 HALT_REASONS = (
     "journal or ledger", "credentials refused", "an execution cannot be booked", "pair delisted",
@@ -115,7 +125,8 @@ class Brain:
         self.written_off_base = self.written_off_cost = ZERO
         self.exits, self.governor, self.risk = Exits(), governor.GovernorState(), risk.RiskState()
         self.governor_at: float | None = None  # None: time alone changes nothing
-        self.auto_slots = self.best_multiple = 0
+        self.auto_slots = 0
+        self.best_profit = ZERO
         self.deliver_all = self.closing = False
         self._bounds = NEVER
         self._forget_step()
@@ -146,7 +157,7 @@ class Brain:
         for command in step.commands:
             lifecycle.obey(self, command)
         if step.recommendations:
-            governor.hear(self, step.recommendations)
+            advice.hear(self, step.recommendations)
         if self.deliver_all:
             self.due.update(self.slots)
         self.due |= self.wakes.due(None if self.price is None else float(self.price), self.now)

@@ -37,7 +37,7 @@ _BRAIN: dict[str, Any] = {
     "drift_noted": dict[str, Decimal], "balances": dict[str, Balance], "rows_seen": list[str],
     "unsettled": dict[str, Gap], "foreign_orders": int, "trouble": str, "counters": Counters,
     "governor": GovernorState, "governor_at": float | None, "risk": RiskState, "auto_slots": int,
-    "best_multiple": int,
+    "best_profit": Decimal,
 }  # fmt: skip
 _SLOT: dict[str, Any] = {
     "id": int, "kind": Kind, "rung": int, "created_at": float, "alias": str,

@@ -3,8 +3,9 @@
 *Close* moves an order to the nearest post-only price, in every step anew, until it is filled: while
 one is being closed every tick is looked at. *Write off* cancels it and closes its position in the
 books at the market price, once the cancel is confirmed and its fills are read; a fill that comes
-first is a fill. Both say what they would cost before they are confirmed. A buy is moved up only as
-far as free funds allow: what others have reserved is not touched.
+first is a fill, and an order that is being closed can still be written off. Both say what they
+would cost before they are confirmed, and the confirmation holds for the orders it was asked about.
+A buy is moved up only as far as free funds allow: what others have reserved is not touched.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from gridbot.core.answers import Refusal, seconds_of
-from gridbot.core.numbers import HUNDRED, ZERO
+from gridbot.core.numbers import HUNDRED, ZERO, floor_to_step
 from gridbot.core.orders import LiveOrder
 from gridbot.core.placing import free_funds
 from gridbot.core.pricing import nearest_price
@@ -29,8 +30,8 @@ STALE_DEFAULT = "2h"
 
 def close(brain: Brain, args: dict[str, Any]) -> str:
     """Close an exit or recovery, the oldest, or all that are stale."""
-    chosen = _chosen(brain, args)
-    _confirm(brain, args, "close", chosen)
+    chosen = _chosen(brain, args, again=False)
+    confirm(brain, args, "close", chosen)
     for live in chosen:
         begin(brain, live)
     return f"{len(chosen)} orders are being closed"
@@ -38,15 +39,15 @@ def close(brain: Brain, args: dict[str, Any]) -> str:
 
 def write_off(brain: Brain, args: dict[str, Any]) -> str:
     """Write off an exit, a recovery, all of a slot, the oldest, or all that are stale."""
-    chosen = _chosen(brain, args)
-    _confirm(brain, args, "write off", chosen)
+    chosen = _chosen(brain, args, again=True)
+    confirm(brain, args, "write off", chosen)
     for live in chosen:
         slot = brain.slots[live.slot_id]
         if live.role == "exit":
             slot.state, recovery_id = orphan_exit(slot.state, live.local_id, "operator", slot.cfg)
             brain.registry.relabel(live, "recovery", recovery_id)
         give_up(brain, live)
-        live.parked = ""
+        live.parked, live.closing = "", False
         brain.look_again(slot)
     return f"{len(chosen)} orders are being written off"
 
@@ -64,25 +65,44 @@ def follow_market(brain: Brain) -> bool:
     if brain.run_state == "halted" or brain.price is None or brain.price_lost:
         return bool(closing)
     for live in closing:
-        price, ready = nearest_price(brain, live.side), live.standing == "wanted"
-        if price == live.price or live.retry_at > brain.now:
-            continue
-        if live.side == "buy" and price > live.price:
-            more = (price - max(live.price, live.break_even)) * (live.volume - live.executed)
-            if more * brain.registry.buy_factor > free_funds(brain).quote:
-                continue
-        if live.standing == "open" and not live.amending:
-            live.move(price, live.volume)
-            brain.refreshes.append(live)
-        elif ready:
-            live.price = price
-            brain.registry.reserve(live)
-        else:
-            continue
-        if live.role == "exit":
-            brain.slots[live.slot_id].patch(live.local_id, price=price)
-            brain.due.add(live.slot_id)
+        movable = live.standing == "wanted" or (live.standing == "open" and not live.amending)
+        if movable and not live.parked:
+            _follow(brain, live)
     return bool(closing)
+
+
+def _follow(brain: Brain, live: LiveOrder) -> None:
+    price = _affordable_price(brain, live)
+    if price == live.price or live.retry_at > brain.now:
+        return
+    if live.standing == "open":
+        live.move(price, live.volume)
+        brain.refreshes.append(live)
+    else:
+        live.price = price
+    brain.registry.reserve(live)  # the next one may spend only what is left
+    if live.role == "exit":
+        brain.slots[live.slot_id].patch(live.local_id, price=price)
+        brain.due.add(live.slot_id)
+
+
+def _affordable_price(brain: Brain, live: LiveOrder) -> Decimal:
+    """The nearest post-only price, or as far towards it as free funds reach."""
+    price, reserved = nearest_price(brain, live.side), max(live.price, live.break_even)
+    if live.side == "sell" or price <= reserved:
+        return price
+    per_unit = (live.volume - live.executed) * brain.registry.buy_factor
+    highest = reserved + max(free_funds(brain).quote, ZERO) / per_unit
+    return max(live.price, min(price, floor_to_step(highest, brain.instrument.tick_size)))
+
+
+def state_of(brain: Brain, live: LiveOrder) -> str:
+    """Where an order stands, in a word or two: what it is parked for, ``closing``, ``closing:
+    funds`` when these keep it from the market, or its standing."""
+    if live.parked or not live.closing or live.standing in ("unknown", "cancelling"):
+        return live.parked or live.standing
+    short = brain.price and _affordable_price(brain, live) != nearest_price(brain, live.side)
+    return "closing: funds" if short else "closing"
 
 
 def worth_now(brain: Brain, live: LiveOrder, fee_pct: Decimal) -> Decimal:
@@ -95,14 +115,18 @@ def worth_now(brain: Brain, live: LiveOrder, fee_pct: Decimal) -> Decimal:
     return position.unrealised(price) - position.volume * price * fee_pct / HUNDRED
 
 
-def _chosen(brain: Brain, args: dict[str, Any]) -> list[LiveOrder]:
+def _chosen(brain: Brain, args: dict[str, Any], again: bool) -> list[LiveOrder]:
+    """What is meant; ``again``: also what is being closed already."""
     if brain.price is None:
         raise Refusal("E41", "there is no price yet")
-    target = str(args.get("target") or "oldest")
+    target, asked = str(args.get("target") or "oldest"), args.get("force")
     waiting = [one for one in brain.registry.by_client.values() if one.role != "entry"]
-    waiting = [one for one in waiting if one.after_cancel == "" and not one.closing]
+    waiting = [one for one in waiting if one.after_cancel == ""]
+    waiting = [one for one in waiting if again or not one.closing or one.parked]
     waiting = [one for one in waiting if not brain.slots[one.slot_id].removing]
-    if target == "oldest":
+    if asked and isinstance(asked, str):
+        waiting = [one for one in waiting if one.client_id in asked.split()]
+    elif target == "oldest":
         waiting = sorted(waiting, key=lambda one: _since(brain, one))[:1]
     elif target == "stale":
         age = seconds_of(str(args.get("age") or STALE_DEFAULT), "age", "5m", "30d")
@@ -132,11 +156,18 @@ def _since(brain: Brain, live: LiveOrder) -> float:
     return live.placed_at
 
 
-def _confirm(brain: Brain, args: dict[str, Any], what: str, chosen: list[LiveOrder]) -> None:
-    """Ask first, with what it would cost."""
-    if args.get("force"):
-        return
-    fee_pct = brain.fees.maker_pct if what == "close" else ZERO
+def confirm(
+    brain: Brain, args: dict[str, Any], what: str, chosen: list[LiveOrder], token: str = ""
+) -> None:
+    """Ask first, with what it would cost; ``token`` instead of the orders' ids comes back."""
+    if not args.get("force"):
+        fee_pct = brain.fees.maker_pct if what == "close" else ZERO
+        text = f"{what} {worth_text(brain, chosen, fee_pct)}"
+        raise Refusal("confirm", text, token or " ".join([one.client_id for one in chosen]))
+
+
+def worth_text(brain: Brain, chosen: list[LiveOrder], fee_pct: Decimal) -> str:
+    """What ending each of the orders would bring, and all of them."""
     results = [worth_now(brain, one, fee_pct) for one in chosen]
     texts = [
         f"{one.slot_id}.{one.trade_id if one.role == 'exit' else one.local_id} {result:+.4f}"
@@ -144,4 +175,4 @@ def _confirm(brain: Brain, args: dict[str, Any], what: str, chosen: list[LiveOrd
     ]
     more = f" and {len(texts) - LISTED_MAX} more" if len(texts) > LISTED_MAX else ""
     total = f"{sum(results):+.4f} {brain.instrument.quote}"
-    raise Refusal("confirm", f"{what} {', '.join(texts[:LISTED_MAX])}{more}: about {total}")
+    return f"{', '.join(texts[:LISTED_MAX])}{more}: about {total}"

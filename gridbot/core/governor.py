@@ -23,11 +23,11 @@ import msgspec
 from msgspec.structs import replace
 
 from gridbot.core import closing
-from gridbot.core.answers import Refusal, seconds_of
+from gridbot.core.answers import Refusal
 from gridbot.core.capacity import ORDERS_RESERVED, Kind, effective_cap
 from gridbot.core.exits import quantile
 from gridbot.core.numbers import HUNDRED, ZERO, NumberError, parse_decimal, plain
-from gridbot.core.records import Record
+from gridbot.core.records import Record, Severity
 from gridbot.core.settings import GovernorMode
 from gridbot.core.slot import Slot
 
@@ -38,27 +38,14 @@ HYSTERESIS = Decimal("0.05")  # above the noise of a window of some hundred exit
 DWELL_SECONDS = 900.0  # a burst of exits that end together is over by then
 SUGGESTION_SECONDS = 4 * 3600.0
 QUIET_SECONDS = 3600.0  # between two suggestions of its own
-DISMISSED_DEFAULT = "2h"
 CONVERT_SECONDS = 600.0
 LOCK_SECONDS = 86_400.0
 CRITICAL_PART = 4  # of the cycle slots are suggested at once when critical
-SUGGESTIONS_KEPT = 20
+SUGGESTIONS_KEPT = 20  # more only where more are pending
+PENDING_MAX = 5  # of one source; what it says beyond is not heard
 BANDS = ("healthy", "moderate", "elevated", "critical")
 HOLD = 1  # where few data lead to, too
 SuggestionKind = Literal["sticky", "cycle", "close"]
-
-
-class Recommendation(Record, frozen=True):
-    """A plugin's answer, as it comes back in ``StepInput.recommendations``. ``ratio``: wanted share
-    of sticky slots, 0 to 1; ``close``: the client id of an exit or recovery of ``slot``;
-    ``failed``: why the plugin is asked no more."""
-
-    plugin: str
-    reason: str = ""
-    ratio: Decimal | None = None
-    slot: int = 0
-    close: str = ""
-    failed: str = ""
 
 
 class Suggestion(Record, frozen=True):
@@ -144,15 +131,13 @@ def run(brain: Brain) -> None:
     brain.governor_at = None
     if not settings.enabled:
         return
-    for one in brain.governor.pending():
-        if one.expires_at <= brain.now:
-            decide(brain, one, "expired")
-    brain.exits.news = settings.mode != "off"
+    expire(brain)
+    brain.exits.news = True
     while brain.exits.news:  # again after a conversion
         brain.exits.news = False
         found = pressure_of(brain)
         _take_band(brain, found)
-        if brain.run_state == "running" and not brain.risk_reason:
+        if settings.mode != "off" and brain.run_state == "running" and not brain.risk_reason:
             _act(brain, found)
     brain.governor_at = next_at(brain)
 
@@ -161,12 +146,12 @@ def next_at(brain: Brain) -> float | None:
     """When time alone may change a decision; None for never."""
     state, settings = brain.governor, brain.settings.governor
     times = [one.expires_at for one in state.pending()]
+    if state.away_since is not None:
+        times.append(state.away_since + DWELL_SECONDS)
+    if brain.cycle_slots:
+        times.append(_flow_changes_at(brain))
     if settings.mode != "off":
         times += [state.muted.get("governor", 0.0), state.quiet_until, state.convert_at]
-        if state.away_since is not None:
-            times.append(state.away_since + DWELL_SECONDS)
-        if brain.cycle_slots:
-            times.append(_flow_changes_at(brain))
     return min([at for at in times if brain.now < at < inf], default=None)
 
 
@@ -207,10 +192,10 @@ def _take_band(brain: Brain, found: Pressure) -> None:
         state.band, state.away_since, state.quiet_until = band, None, 0.0
         for one in state.pending("governor"):
             decide(brain, one, "superseded")
-        text = f"{found.pressure:.2f}"
-        brain.emit(
-            "pressure_changed", "warn" if band > 1 else "info", pressure=text, band=BANDS[band]
-        )
+        if settings.mode != "off":
+            severity: Severity = "warn" if band > 1 else "info"
+            text = f"{found.pressure:.2f}"
+            brain.emit("pressure_changed", severity, pressure=text, band=BANDS[band])
 
 
 def _act(brain: Brain, found: Pressure) -> None:
@@ -223,7 +208,7 @@ def _act(brain: Brain, found: Pressure) -> None:
         return
     if band == HOLD or (band < HOLD and found.few_data) or now < state.quiet_until:
         return
-    if _is_muted(brain, "governor") or state.pending("governor"):
+    if is_muted(brain, "governor") or state.pending("governor"):
         return
     kind: Kind = "cycle" if band == 0 else "sticky"
     count = -(-brain.cycle_slots // CRITICAL_PART) if band == 3 else 1
@@ -295,6 +280,8 @@ def stuck_score(brain: Brain, slot: Slot, usual_seconds: float) -> float:
 def convert(brain: Brain, slot: Slot, kind: Kind, found: Pressure | None = None) -> None:
     """Change a slot's kind; it is not proposed again for a while."""
     slot.kind, slot.timer_at, slot.converted_at = kind, 0.0, brain.now
+    if kind == "sticky":  # no timer would ever do it: a sticky slot has none
+        slot.state = replace(slot.state, s2_entered_at=None)
     brain.count_kinds()
     brain.configure(slot)
     brain.look_again(slot)
@@ -308,100 +295,65 @@ def convert(brain: Brain, slot: Slot, kind: Kind, found: Pressure | None = None)
 def suggest(
     brain: Brain, source: str, kind: SuggestionKind, slots: list[Slot], reason: str, order: str = ""
 ) -> None:
-    """Put a suggestion before the operator; it supersedes the source's earlier one of its sort."""
-    state, now = brain.governor, brain.now
-    for one in state.pending(source):
-        if (one.kind == "close") == (kind == "close") and one.order in ("", order):
+    """Put a suggestion before the operator. One to convert supersedes the source's earlier one; the
+    same again is no news, nor is what exceeds PENDING_MAX."""
+    state, ids = brain.governor, tuple(one.id for one in slots)
+    standing = state.pending(source)
+    if (kind, set(ids), order) in [(one.kind, set(one.slots), one.order) for one in standing]:
+        return
+    for one in standing:
+        if one.kind != "close" != kind:
             decide(brain, one, "superseded")
-    ids, effect = tuple(one.id for one in slots), "closes the order at the market"
-    if kind != "close":
-        cost = len(slots) * (ORDERS_RESERVED["cycle"] - ORDERS_RESERVED["sticky"])
-        bank = brain.work_bank
-        old = bank.reserved_sticky + bank.reserved_cycle
-        new = old + (cost if kind == "cycle" else -cost)
-        effect = f"reserved orders {old} -> {new} of {effective_cap(brain.settings)}"
-    until = now + SUGGESTION_SECONDS
-    made = Suggestion(state.next_id, now, until, source, kind, ids, reason, effect, order)
+    if len(state.pending(source)) >= PENDING_MAX:
+        return
+    effect, until = _effect(brain, kind, len(slots), order), brain.now + SUGGESTION_SECONDS
+    made = Suggestion(state.next_id, brain.now, until, source, kind, ids, reason, effect, order)
     state.next_id += 1
-    state.suggestions = [*state.suggestions, made][-SUGGESTIONS_KEPT:]
+    every = [*state.suggestions, made]
+    decided = [one.id for one in every if one.state != "pending"]
+    dropped = decided[: max(len(every) - SUGGESTIONS_KEPT, 0)]
+    state.suggestions = [one for one in every if one.id not in dropped]
+    brain.exits.news = True  # its end is a time to look again
     names = ", ".join(map(str, ids))
     brain.emit("suggested", "info", number=made.id, slots=names, what=kind, reason=reason)
 
 
+def _effect(brain: Brain, kind: SuggestionKind, count: int, order: str) -> str:
+    """What it changes: the money of a close, else the work bank."""
+    if kind == "close":
+        live = brain.registry.by_client[order]
+        return f"closes {closing.worth_text(brain, [live], brain.fees.maker_pct)}"
+    cost = count * (ORDERS_RESERVED["cycle"] - ORDERS_RESERVED["sticky"])
+    bank = brain.work_bank
+    old = bank.reserved_sticky + bank.reserved_cycle
+    new = old + (cost if kind == "cycle" else -cost)
+    return f"reserved orders {old} -> {new} of {effective_cap(brain.settings)}"
+
+
+def expire(brain: Brain) -> None:
+    """Close the suggestions whose time is over, or whose order is."""
+    for one in brain.governor.pending():
+        if one.expires_at <= brain.now:
+            decide(brain, one, "expired")
+        elif one.order and one.order not in brain.registry.by_client:
+            decide(brain, one, "superseded")
+
+
 def decide(brain: Brain, suggestion: Suggestion, answer: Any) -> None:
     """Close a suggestion; an expired one keeps its source quiet for a while."""
+    state, source = brain.governor, suggestion.source
     decided = replace(suggestion, state=answer, decided_at=brain.now)
-    known = brain.governor.suggestions
-    brain.governor.suggestions = [decided if one.id == decided.id else one for one in known]
+    state.suggestions = [decided if one.id == decided.id else one for one in state.suggestions]
+    if answer == "expired":
+        quiet_until = brain.now + QUIET_SECONDS
+        state.muted[source] = max(state.muted.get(source, 0.0), quiet_until)
     if answer != "superseded":
         brain.emit(answer, "info", number=suggestion.id)
 
 
-def hear(brain: Brain, answers: tuple[dict[str, Any], ...]) -> None:
-    """Plugins' answers become suggestions; what makes no sense or changes nothing is dropped."""
-    for answer in answers:
-        try:
-            one = msgspec.convert(answer, Recommendation)
-        except msgspec.ValidationError:
-            continue
-        if one.failed:
-            brain.emit("plugin_disabled", "warn", plugin=one.plugin, reason=one.failed)
-        elif brain.settings.governor.mode == "off" or _is_muted(brain, one.plugin):
-            continue
-        elif one.ratio is not None:
-            _hear_ratio(brain, one.plugin, one.ratio, one.reason)
-        elif one.close in brain.registry.by_client:
-            live = brain.registry.by_client[one.close]
-            same = [old for old in brain.governor.pending(one.plugin) if old.order == one.close]
-            if live.role != "entry" and not live.closing and not same:
-                slots = [brain.slots[live.slot_id]]
-                suggest(brain, one.plugin, "close", slots, one.reason, one.close)
-
-
-def _is_muted(brain: Brain, source: str) -> bool:
+def is_muted(brain: Brain, source: str) -> bool:
+    """It is not heard now: a suggestion of it was dismissed, or expired."""
     return brain.governor.muted.get(source, 0.0) > brain.now
-
-
-def _hear_ratio(brain: Brain, source: str, ratio: Decimal, reason: str) -> None:
-    sticky = len(brain.slots) - brain.cycle_slots
-    wanted = int((len(brain.slots) * ratio).to_integral_value())
-    kind: Kind = "sticky" if wanted > sticky else "cycle"
-    slots = candidates(brain, kind, abs(wanted - sticky)) if wanted != sticky else []
-    ids = tuple(one.id for one in slots)
-    known = [(one.kind, one.slots) for one in brain.governor.pending(source)]
-    if slots and (kind, ids) not in known:
-        suggest(brain, source, kind, slots, reason)
-
-
-def approve(brain: Brain, args: dict[str, Any]) -> str:
-    """Carry a suggestion out, as far as its slots may still change."""
-    one = _chosen(brain, args)
-    live = brain.registry.by_client.get(one.order)
-    if one.kind == "close":
-        if live is None or live.role == "entry" or live.after_cancel:
-            raise Refusal("E41", f"the order of suggestion {one.id} is gone")
-        closing.begin(brain, live)
-        decide(brain, one, "approved")
-        return f"suggestion {one.id}: slot {live.slot_id}.{live.trade_id} is being closed"
-    slots = [brain.slots[number] for number in one.slots if number in brain.slots]
-    slots = [slot for slot in slots if slot.kind != one.kind and may_change(brain, slot)]
-    if one.kind == "cycle":
-        slots = slots[: brain.work_bank.room_sticky if brain.work_bank.band == "normal" else 0]
-    if not slots:
-        raise Refusal("E54", f"no slot of suggestion {one.id} may become {one.kind} now")
-    for slot in slots:
-        convert(brain, slot, one.kind, pressure_of(brain))
-    decide(brain, one, "approved")
-    return f"slot {', '.join(str(slot.id) for slot in slots)} is {one.kind} now"
-
-
-def dismiss(brain: Brain, args: dict[str, Any]) -> str:
-    """Drop a suggestion; its source is not heard for a while."""
-    one = _chosen(brain, args)
-    text = str(args.get("for") or DISMISSED_DEFAULT)
-    brain.governor.muted[one.source] = brain.now + seconds_of(text, "for", "5m", "7d")
-    decide(brain, one, "dismissed")
-    return f"suggestion {one.id} dismissed; {one.source} is not heard for {text}"
 
 
 def set_mode(brain: Brain, args: dict[str, Any]) -> str:
@@ -436,15 +388,3 @@ def set_threshold(brain: Brain, args: dict[str, Any]) -> str:
     brain.settings = replace(brain.settings, governor=changed)
     brain.exits.news = True
     return f"governor {name} is {plain(value)}"
-
-
-def _chosen(brain: Brain, args: dict[str, Any]) -> Suggestion:
-    known, number = brain.governor.suggestions, args.get("id")
-    found = [one for one in known if number in (None, one.id)]
-    pending = [one for one in found if one.state == "pending"]
-    brain.exits.news = True
-    if pending:
-        return pending[-1]
-    if found and number is not None:
-        raise Refusal("E52", f"suggestion {number} is {found[-1].state}")
-    raise Refusal("E51", "nothing pending" if number is None else f"no suggestion {number}")

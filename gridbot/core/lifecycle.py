@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from gridbot.core import closing, governor, risk
+from gridbot.core import advice, closing, governor, risk
 from gridbot.core.answers import Refusal
 from gridbot.core.capacity import ORDERS_RESERVED, Kind
 from gridbot.core.numbers import ZERO, NumberError, parse_decimal, plain
@@ -44,7 +44,7 @@ def obey(brain: Brain, command: Command) -> None:
                 raise Refusal("E01", f'no action "{command.action}"')
             ack = Ack(command.id, True, action(brain, command.args))
         except Refusal as refusal:
-            ack = Ack(command.id, False, str(refusal), refusal.code)
+            ack = Ack(command.id, False, str(refusal), refusal.code, refusal.confirm)
         except (TypeError, ValueError, KeyError, ArithmeticError) as error:
             ack = Ack(command.id, False, f"{command.action}: bad arguments ({error})", "E10")
         brain.acked[command.id] = ack
@@ -281,11 +281,10 @@ def _toggle(brain: Brain, args: Args) -> str:
     kind = _kind(args, "cycle" if slot.kind == "sticky" else "sticky")
     if kind == slot.kind:
         raise Refusal("E35", f"slot {slot.id} is already {kind}")
-    if kind == "cycle" and not args.get("force"):
-        if brain.work_bank.band == "stop":
-            raise Refusal("E31", "band STOP: a cycle slot needs room for 4 orders")
-        if warning := _overdue_text(brain, slot):
-            raise Refusal("confirm", warning)
+    if kind == "cycle" and brain.work_bank.band == "stop":
+        raise Refusal("E31", "band STOP: a cycle slot needs room for 4 orders")
+    if kind == "cycle" and not args.get("force") and (warning := _overdue_text(brain, slot)):
+        raise Refusal("confirm", warning)
     governor.convert(brain, slot, kind)
     return f"slot {slot.id} is {kind} now"
 
@@ -306,22 +305,23 @@ def _overdue_text(brain: Brain, slot: Slot) -> str:
 
 
 def grow(brain: Brain) -> None:
-    """Add the slots that profit has earned: one for each multiple of the threshold that the sum of
-    realised results and write-offs ever reached. Looked at when something was booked or changed
-    from outside; what finds no room or funds then stays earned."""
-    slots = brain.settings.slots
-    if not slots.max_auto_slots or not brain.started_at:
+    """Add a slot if profit has earned one. Looked at when something was booked or changed from
+    outside; what finds no room or funds then stays earned. One at a time: the next is looked at
+    once this one's orders are paid."""
+    brain.best_profit = max(brain.best_profit, risk.booked(brain))
+    if not brain.started_at or brain.auto_slots >= earned_slots(brain):
         return
-    brain.best_multiple = max(
-        brain.best_multiple, int(risk.booked(brain) // slots.slot_profit_threshold)
-    )
-    while brain.auto_slots < min(brain.best_multiple, slots.max_auto_slots):
-        kind = _default_kind(brain)
-        if brain.work_bank.band != "normal" or _full(brain, kind) or not _both_sides(brain):
-            return
-        slot = _create(brain, kind, "")
+    kind = _default_kind(brain)
+    if brain.work_bank.band == "normal" and not _full(brain, kind) and _both_sides(brain):
         brain.auto_slots += 1
-        brain.look_again(slot)
+        brain.look_again(_create(brain, kind, ""))
+
+
+def earned_slots(brain: Brain) -> int:
+    """How many slots the highest sum of realised results and write-offs ever has earned: one for
+    each full threshold in it."""
+    slots = brain.settings.slots
+    return min(int(brain.best_profit // slots.slot_profit_threshold), slots.max_auto_slots)
 
 
 def _both_sides(brain: Brain) -> bool:
@@ -366,7 +366,7 @@ _ACTIONS: dict[str, Callable[[Brain, Args], str]] = {
     "halt": _halt, "set_entry": partial(_set_percent, "entry"),
     "set_profit": partial(_set_percent, "profit"), "add": _add, "remove": _remove,
     "toggle": _toggle, "alias": _alias, "pause_slot": _pause_slot, "resume_slot": _resume_slot,
-    "close": closing.close, "write_off": closing.write_off, "approve": governor.approve,
-    "dismiss": governor.dismiss, "governor": governor.set_mode,
+    "close": closing.close, "write_off": closing.write_off, "approve": advice.approve,
+    "dismiss": advice.dismiss, "governor": governor.set_mode,
     "governor_set": governor.set_threshold,
 }  # fmt: skip

@@ -174,12 +174,15 @@ class Command(Record, frozen=True):
 
 
 class Ack(Record, frozen=True):
-    """The engine's answer to a command."""
+    """The engine's answer to a command. Code ``confirm`` only asks: the same command does it with
+    the argument ``force``, being ``confirm``, which names what the question was about, or else True
+    for whatever it is by then."""
 
     command_id: str
     ok: bool
     message: str
     code: str = ""
+    confirm: str = ""
 
 
 class Event(Record, frozen=True):

@@ -89,7 +89,7 @@ def _later(brain: Brain, live: LiveOrder, outcome: Outcome) -> None:
     until = outcome.until if outcome.until > brain.now else brain.now + RETRY_SECONDS[0]
     live.retry_at = until
     if outcome.verb == "amend" and live.amending:
-        if live.role != "entry":
+        if live.role != "entry" and not live.closing:
             live.reprices, live.repriced_at = live.reprices - 1, 0.0
         _not_moved(brain, live)
     elif outcome.verb == "place":

@@ -61,8 +61,9 @@ def _run_slot(brain: Brain, slot: Slot, step: StepInput) -> None:
     if step.price is not None:
         timer_due = step.at >= slot.timer_at or slot.state.orders is not before
         _deliver_tick(brain, slot, step.price, step.at, timer_due or brain.deliver_all)
-    if slot.state.orders is slot.checked and not slot.waiting and not brain.deliver_all:
-        return  # what the phase wants depends on the orders alone, and all of it was there
+    orders = slot.state.orders
+    if orders and orders is slot.checked and not slot.waiting and not brain.deliver_all:
+        return  # what the phase wants depends on them alone, and all was there; every () is one
     note_wants(brain, slot)
     slot.checked = slot.state.orders
     fault = _fault(slot.state.orders)

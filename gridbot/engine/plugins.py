@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from gridbot.core.advice import Recommendation
 from gridbot.core.capacity import WorkBank
-from gridbot.core.governor import Recommendation
 from gridbot.core.odds import Candle
 from gridbot.core.records import Record
 from gridbot.engine.status import OrderStatus, SlotStatus, Status
@@ -27,6 +27,7 @@ GROUP = "gridbot.governor_plugins"
 ANSWER_SECONDS = 2.0
 TEXT_MAX = 200
 Answer = dict[str, Any]  # a Recommendation as StepInput has it
+Loaded = tuple["GovernorPlugin", list[Answer]]
 
 
 class MarketData(Record, frozen=True):
@@ -67,28 +68,34 @@ class Plugins:
         """The answers of all; who failed is asked no more."""
         answers: list[Answer] = []
         for name in list(self.enabled):
-            asked = asyncio.wrap_future(_in_thread(partial(self._answers, name, status, market)))
+            work = partial(_answers, name, self.enabled[name], status, market)
+            asked = asyncio.wrap_future(_in_thread(work))
             try:
-                answers += await asyncio.wait_for(asked, ANSWER_SECONDS)
+                self.enabled[name], found = await asyncio.wait_for(asked, ANSWER_SECONDS)
+                answers += found
             except Exception as error:
                 why = _line(str(error) or f"no answer within {ANSWER_SECONDS:g} s")
                 answers.append(msgspec.to_builtins(Recommendation(name, failed=why)))
                 del self.enabled[name]
         return answers
 
-    def _answers(self, name: str, status: Status, market: MarketData) -> list[Answer]:
-        plugin, found = self.enabled[name] or _load(name), list[Recommendation]()
-        self.enabled[name] = plugin
-        if told := plugin.recommend_ratio(status.slots, status.capacity, market):
-            if not (isinstance(told[0], Decimal) and 0 <= told[0] <= 1):
-                raise ValueError(f"ratio {told[0]!r}: a Decimal from 0 to 1 is wanted")
-            found.append(Recommendation(name, _line(told[1]), told[0]))
-        for slot in status.slots:
-            for order in (*slot.recoveries, *(one for one in slot.orders if one.role == "exit")):
-                if why := plugin.recommend_close(slot, order, market):
-                    close = order.client_id
-                    found.append(Recommendation(name, _line(why), slot=slot.id, close=close))
-        return [msgspec.to_builtins(one) for one in found]
+
+def _answers(
+    name: str, loaded: GovernorPlugin | None, status: Status, market: MarketData
+) -> Loaded:
+    """The plugin, loaded now if it was not, and its answers. In its thread: changes nothing here,
+    because it may end long after nobody waits for it."""
+    plugin, found = loaded or _load(name), list[Recommendation]()
+    if told := plugin.recommend_ratio(status.slots, status.capacity, market):
+        if not (isinstance(told[0], Decimal) and 0 <= told[0] <= 1):
+            raise ValueError(f"ratio {told[0]!r}: a Decimal from 0 to 1 is wanted")
+        found.append(Recommendation(name, _line(told[1]), told[0]))
+    for slot in status.slots:
+        for order in (*slot.recoveries, *(one for one in slot.orders if one.role == "exit")):
+            if why := plugin.recommend_close(slot, order, market):
+                close = order.client_id
+                found.append(Recommendation(name, _line(why), slot=slot.id, close=close))
+    return plugin, [msgspec.to_builtins(one) for one in found]
 
 
 def _load(name: str) -> GovernorPlugin:
@@ -99,12 +106,16 @@ def _load(name: str) -> GovernorPlugin:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:TEXT_MAX]
+    """A line of printable ASCII, which any journal and any terminal can take."""
+    words = "".join(char if " " <= char <= "~" else " " * char.isspace() for char in text).split()
+    if not words:
+        raise ValueError("a reason in printable ASCII is wanted")
+    return " ".join(words)[:TEXT_MAX]
 
 
-def _in_thread(work: Callable[[], list[Answer]]) -> Future[list[Answer]]:
+def _in_thread(work: Callable[[], Loaded]) -> Future[Loaded]:
     """Its result, or its failure as a RuntimeError; nobody waits for the thread at the end."""
-    future: Future[list[Answer]] = Future()
+    future: Future[Loaded] = Future()
     future.set_running_or_notify_cancel()
 
     def run() -> None:

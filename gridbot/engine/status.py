@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gridbot.core import exits, governor
+from gridbot.core import closing, exits, governor, lifecycle
 from gridbot.core.account import drift_badge, drift_tolerance
 from gridbot.core.brain import Brain
 from gridbot.core.capacity import WorkBank
@@ -250,10 +250,9 @@ def governor_status(brain: Brain) -> dict[str, Any]:
 def auto_slots_status(brain: Brain) -> dict[str, Any]:
     """Slots added for profit, earned so far, and at most; the profit that earns the next."""
     slots = brain.settings.slots
-    earned = min(brain.best_multiple, slots.max_auto_slots)
-    next_at = slots.slot_profit_threshold * (brain.best_multiple + 1)
-    return {"added": brain.auto_slots, "earned": earned, "max": slots.max_auto_slots,
-            "next_at": next_at}  # fmt: skip
+    next_at = (brain.best_profit // slots.slot_profit_threshold + 1) * slots.slot_profit_threshold
+    return {"added": brain.auto_slots, "earned": lifecycle.earned_slots(brain),
+            "max": slots.max_auto_slots, "next_at": next_at}  # fmt: skip
 
 
 def _fill_health(brain: Brain, price: Decimal) -> dict[str, Any]:
@@ -341,7 +340,7 @@ def _slot(brain: Brain, slot: Slot, price: Decimal, usual_seconds: float) -> Slo
     return SlotStatus(
         id=slot.id, alias=slot.alias, kind=slot.kind, rung=slot.rung, phase=derive_phase(state),
         paused=slot.paused_at is not None, quarantined=slot.quarantined,
-        orders=_orders(orders), recoveries=_orders(recoveries),
+        orders=_orders(brain, orders), recoveries=_orders(brain, recoveries),
         waiting=tuple([
             WaitingStatus(trade, wait.reason, wait.text, None if wait.until == inf else wait.until)
             for trade, wait in slot.waiting.items()
@@ -360,11 +359,11 @@ def _slot(brain: Brain, slot: Slot, price: Decimal, usual_seconds: float) -> Slo
     )  # fmt: skip
 
 
-def _orders(orders: list[LiveOrder | None]) -> tuple[OrderStatus, ...]:
+def _orders(brain: Brain, orders: list[LiveOrder | None]) -> tuple[OrderStatus, ...]:
     return tuple([
         OrderStatus(
             live.client_id, live.exchange_id, live.local_id, live.trade_id, live.side, live.role,
-            live.price, live.volume, live.executed, live.placed_at, live.parked or live.standing,
+            live.price, live.volume, live.executed, live.placed_at, closing.state_of(brain, live),
         )
         for live in orders
         if live is not None

@@ -2,7 +2,11 @@
 
 from decimal import Decimal as D
 
+import pytest
+
+from gridbot.core.closing import state_of
 from gridbot.core.orders import LiveOrder
+from gridbot.core.placing import free_funds
 from gridbot.core.records import OrderReport
 from tests.simulation.harness import settings_with
 from tests.simulation.talk import Talk
@@ -53,9 +57,68 @@ def test_a_short_is_closed_only_as_far_as_free_funds_reach() -> None:
     talk.command("close", target="1.A", force=True)
     talk.step(price=D("0.2"))
     assert live.price == D("0.19999")
+    assert state_of(talk.brain, live) == "closing"
     talk.step(price=D("20"))
-    assert live.price == D("0.19999")
+    per_tick = live.volume * D("0.00001") * D("1.004")
+    assert 0 <= free_funds(talk.brain).quote < per_tick, "the highest tick that can be paid"
+    assert D("9") < live.price < D("11")
+    assert state_of(talk.brain, live) == "closing: funds"
     assert talk.brain.closing
+    talk.step(price=D("5"))
+    assert live.price == D("4.99999")
+
+
+def test_shorts_that_are_closed_together_share_what_is_free() -> None:
+    talk = Talk(settings_with(slots={"initial_slots": 4, "initial_sticky_ratio": D(1)}))
+    talk.step()
+    entries = [one for one in talk.resting.values() if (one.trade_id, one.role) == ("A", "entry")]
+    talk.step(reports=tuple(map(talk.filled, entries)))
+    talk.step(600)
+    assert talk.command("close", target="stale", age="5m", force=True).acks[0].ok
+    for price in ("4.0", "3.5", "9.0"):
+        talk.step(price=D(price))
+        assert free_funds(talk.brain).quote >= 0
+
+
+def test_what_is_being_closed_can_still_be_written_off() -> None:
+    talk, live = waiting()
+    talk.command("close", target="1.B", force=True)
+    assert talk.command("close", target="1.B", force=True).acks[0].code == "E41"
+    out = talk.command("write_off", target="1.B", force=True)
+    assert out.cancels == [live.client_id] and not live.closing and not talk.brain.closing
+
+
+@pytest.mark.parametrize("action", ["close", "write_off"])
+def test_a_closing_order_cancelled_outside_is_parked_and_can_be_dealt_with(action: str) -> None:
+    talk, live = waiting()
+    talk.command("close", target="1.B", force=True)
+    talk.step(price=LOW, reports=(resting(talk, live, D(0), "cancelled"),))
+    [exit_order] = [one for one in talk.brain.registry.by_client.values() if one.role == "exit"]
+    assert state_of(talk.brain, exit_order) == "cancelled outside"
+    price = exit_order.price
+    talk.step(price=D("0.12"))
+    assert exit_order.price == price, "what is parked follows nothing"
+    assert talk.command(action, target="1.B", force=True).acks[0].ok
+    assert not exit_order.parked
+    placed = [one.role for one in talk.out.places]
+    assert placed == (["exit"] if action == "close" else ["entry"])
+
+
+def test_a_confirmation_holds_for_the_orders_it_was_asked_about() -> None:
+    talk = Talk(settings_with(slots={"initial_slots": 2, "initial_sticky_ratio": D(1)}))
+    talk.step()
+    entries = [one for one in talk.resting.values() if one.trade_id == "B"]
+    for entry in entries:
+        talk.step(600, reports=(talk.filled(entry),))
+    talk.step()
+    first, second = (one for one in talk.resting.values() if one.role == "exit")
+    asked = talk.command("close").acks[0]
+    assert (asked.code, asked.confirm) == ("confirm", first.client_id)
+    talk.step(reports=(talk.filled(first),))
+    again = talk.command("close", force=asked.confirm).acks[0]
+    assert again.code == "E41", "slot 2's is the oldest now, nobody was asked about it"
+    asked = talk.command("write_off", target="stale", age="5m").acks[0]
+    assert talk.command("write_off", force=asked.confirm).cancels == [second.client_id]
 
 
 def test_an_exit_written_off_by_hand_is_cancelled_and_then_booked() -> None:

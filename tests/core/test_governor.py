@@ -10,6 +10,8 @@ import msgspec
 from gridbot.core.brain import Brain
 from gridbot.core.brain_state import brain_to_state, load_brain
 from gridbot.core.governor import BANDS, LOCK_SECONDS, Suggestion
+from gridbot.core.lifecycle import earned_slots
+from gridbot.core.records import Changes, Command
 from gridbot.core.settings import Settings
 from tests.simulation.harness import settings_with
 from tests.simulation.talk import Talk
@@ -171,6 +173,24 @@ def test_thresholds_can_be_moved_and_keep_their_order() -> None:
     assert (settings.orphan_pressure_high, settings.orphan_pressure_crit) == (D("0.7"), D("0.75"))
 
 
+def test_switched_off_it_watches_on_in_silence_and_no_dwell_is_skipped() -> None:
+    talk = pressed(house(mode="off", window_sec=80_000.0))
+    assert band(talk) == "critical" and not talk.events("pressure_changed")
+    end_exits(talk, 0, 80)
+    talk.step()
+    away = talk.brain.governor.away_since
+    assert away == talk.at and talk.brain.bounds().at == away + 900
+    end_exits(talk, 800, 0)
+    talk.step(600)
+    assert talk.brain.governor.away_since is None
+    end_exits(talk, 0, 8000)
+    talk.step()
+    talk.command("governor", later=600, mode="autonomous", force=True)
+    assert band(talk) == "critical" and talk.brain.governor.away_since == talk.at - 600
+    talk.step(300)
+    assert band(talk) == "healthy"
+
+
 def test_paused_it_neither_suggests_nor_converts() -> None:
     talk = Talk(house(mode="autonomous"))
     talk.step()
@@ -257,7 +277,122 @@ def test_plugins_answers_only_become_suggestions() -> None:
     talk.step(recommendations=(close, close, {"plugin": "trend", "failed": "too slow"}))
     assert [one.kind for one in pending(talk)] == ["sticky", "close"]
     assert talk.events("plugin_disabled") and not live.closing
-    assert talk.command("approve").acks[0].ok and live.closing
+    assert "2 (close, trend)" in talk.command("approve").acks[0].message
+    assert talk.command("dismiss").acks[0].code == "E55"
+    asked = talk.command("approve", id=2).acks[0]
+    assert (asked.code, asked.confirm) == ("confirm", "2")
+    assert pending(talk)[1].effect == "closes 1.B -0.0600: about -0.0600 USD"
+    assert asked.message.startswith("close 1.B -0.06") and not live.closing
+    assert talk.command("approve", force=asked.confirm).acks[0].ok and live.closing
+
+
+def close_of(talk: Talk, plugin: str = "x", slot: int = 1) -> dict[str, Any]:
+    """A plugin's advice to close a slot's exit."""
+    lives = talk.brain.registry.by_client.values()
+    live = next(one for one in lives if (one.slot_id, one.role) == (slot, "exit"))
+    return {"plugin": plugin, "slot": slot, "close": live.client_id, "reason": "it is stuck"}
+
+
+def test_a_plugins_suggestion_expires_and_then_keeps_it_quiet() -> None:
+    talk = Talk(house(4, "1"))
+    talk.step()
+    with_exit(talk)
+    talk.step(recommendations=(close_of(talk),))
+    [one] = pending(talk)
+    assert talk.brain.bounds().at == one.expires_at, "a wake, though there are no cycle slots"
+    assert talk.command("approve", later=4 * 3600, force=True).acks[0].code == "E51"
+    assert talk.events("expired")
+    talk.step(3590, recommendations=(close_of(talk),))
+    assert not pending(talk)
+    talk.step(30, recommendations=(close_of(talk),))
+    assert len(pending(talk)) == 1
+
+
+def test_an_expired_suggestion_is_not_made_again_in_the_same_step() -> None:
+    talk = pressed(house(window_sec=80_000.0))
+    talk.step(4 * 3600)
+    assert talk.events("expired") and not talk.events("suggested")
+    talk.step(3600)
+    assert talk.events("suggested")
+
+
+def test_one_loud_plugin_drowns_nobody_elses_suggestion() -> None:
+    talk = Talk(house(40, window_sec=80_000.0))
+    talk.step()
+    end_exits(talk, 19, 1, slot=40)
+    talk.step()
+    talk.step(901)
+    entries = [one for one in talk.resting.values() if (one.trade_id, one.role) == ("B", "entry")]
+    talk.step(reports=tuple(map(talk.filled, entries)))
+    talk.step()
+    loud = tuple(close_of(talk, slot=number) for number in range(1, 31))
+    for told in (5, 0, 0):
+        talk.step(60, recommendations=loud)
+        assert len(talk.events("suggested")) == told
+    assert [one.source for one in pending(talk)] == ["governor", *["x"] * 5]
+    for number in range(6, 21):
+        talk.command("dismiss", id=pending(talk)[-1].id, **{"for": "5m"})
+        talk.step(310, recommendations=(close_of(talk, slot=number),))
+    kept = talk.brain.governor.suggestions
+    assert len(kept) == 20 and kept[0].source == "governor", "decided ones go first"
+
+
+def test_the_order_of_a_suggestion_is_gone_with_it() -> None:
+    talk = Talk(house(4, "1"))
+    talk.step()
+    with_exit(talk)
+    talk.step(recommendations=(close_of(talk),))
+    talk.step(reports=(talk.filled(talk.order("B", "exit")),))
+    assert talk.command("approve").acks[0].code == "E51"
+
+
+def test_a_slot_made_sticky_between_two_prices_forgets_its_deadline() -> None:
+    talk = Talk(house(1, "0"))
+    talk.step()
+    for trade in "AB":
+        talk.step(reports=(talk.filled(talk.order(trade, "entry")),))
+    talk.step()
+    assert talk.brain.slots[1].state.s2_entered_at
+    talk.step(price=None, commands=(Command("x", talk.at, "test", "toggle", {"slot": 1}),))
+    assert talk.brain.slots[1].state.s2_entered_at is None
+
+
+def test_force_does_not_make_room_for_a_cycle_slot() -> None:
+    room = {"open_orders_per_pair_limit": 24, "stop_headroom": 5, "caution_headroom": 8}
+    talk = Talk(
+        settings_with(slots={"initial_slots": 8, "initial_sticky_ratio": D(1)}, capacity=room)
+    )
+    talk.step()
+    assert talk.brain.work_bank.band == "stop"
+    assert talk.command("toggle", slot=1, force=True).acks[0].code == "E31"
+
+
+def earning(quote: str = "all", **slots: Any) -> Settings:
+    """Two sticky slots; profit earns more."""
+    slots = {"initial_slots": 2, "initial_sticky_ratio": D(1), "max_auto_slots": 5, **slots}
+    return settings_with(slots=slots, funds={"quote": quote if quote == "all" else D(quote)})
+
+
+def test_each_new_slot_is_paid_before_the_next_is_added() -> None:
+    settings = earning("45")
+    talk = Talk(settings)
+    talk.step()
+    talk.brain.best_profit = D(20)
+    for slots in (3, 4, 4):
+        talk.step(changes=Changes(foreign_orders=slots))
+        assert len(talk.brain.slots) == slots
+    assert not any(slot.waiting for slot in talk.brain.slots.values())
+
+
+def test_another_threshold_adds_no_slot_that_profit_has_not_earned() -> None:
+    talk = Talk(earning(max_auto_slots=1))
+    talk.step()
+    talk.brain.best_profit = D(24)
+    talk.step(changes=Changes(foreign_orders=1))
+    assert (talk.brain.auto_slots, earned_slots(talk.brain)) == (1, 1)
+    raised = msgspec.to_builtins(earning(slot_profit_threshold=D(20)))
+    talk.step(changes=Changes(settings=raised))
+    assert (talk.brain.auto_slots, earned_slots(talk.brain)) == (1, 1)
 
 
 def test_a_loaded_governor_goes_on_alike() -> None:

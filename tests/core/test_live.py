@@ -472,6 +472,16 @@ def test_a_reprice_put_off_does_not_use_up_a_reprice() -> None:
     assert live.reprices == 1
 
 
+def test_a_close_put_off_gives_no_reprice_back() -> None:
+    talk = Talk(settings_with(slots={"initial_slots": 1, "initial_sticky_ratio": D(1)}))
+    talk.step()
+    talk.step(reports=(talk.filled(talk.order("B", "entry")),))
+    talk.step()
+    client_id = talk.command("close", force=True).amends[0].client_id
+    talk.step(outcomes=(Outcome(client_id, "amend", "later"),))
+    assert talk.brain.registry.by_client[client_id].reprices == 0
+
+
 def test_a_cancel_put_off_is_sent_again() -> None:
     talk = Talk(LIVE)
     talk.step()

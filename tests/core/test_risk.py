@@ -51,6 +51,16 @@ def test_a_days_loss_trips_cancels_entries_and_keeps_exits() -> None:
     assert not talk.brain.registry.by_client
 
 
+def test_a_slot_that_slept_until_a_limit_tripped_says_why_it_waits() -> None:
+    talk = talk_with(max_daily_loss=D("0.01"))
+    lose(talk, "0.0998")
+    assert talk.brain.risk_reason and talk.brain.slots[2].checked == ()
+    gone = [talk.resting[client_id] for client_id in talk.out.cancels]
+    reports = tuple(talk.report(one, state="cancelled") for one in gone if one.slot_id == 2)
+    talk.step(price=D("0.0998"), reports=reports)
+    assert len(reports) == 2 == len(talk.brain.slots[2].waiting)
+
+
 def test_neither_midnight_nor_a_restart_lifts_it_but_a_resume_does() -> None:
     talk = talk_with(max_daily_loss=D("0.05"))
     lose(talk)

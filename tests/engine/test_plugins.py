@@ -5,6 +5,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal as D
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gridbot.core.governor import Recommendation
+from gridbot.core.advice import Recommendation
 from gridbot.core.odds import Candle
 from gridbot.core.records import StepInput
 from gridbot.engine import plugins
@@ -59,6 +60,16 @@ class Sleeps(GovernorPlugin):
 class Silly(GovernorPlugin):
     def recommend_ratio(self, *views: Any) -> tuple[D, str]:
         return D("1.5"), "more than all"
+
+
+class Garbles(GovernorPlugin):
+    def recommend_close(self, *views: Any) -> str:
+        return "bad \ud800\x1b[2J text\u4e00"
+
+
+class Speechless(GovernorPlugin):
+    def recommend_ratio(self, *views: Any) -> tuple[D, str]:
+        return D(1), "\x07 \u4e00\n"
 
 
 class Meddles(GovernorPlugin):
@@ -111,6 +122,7 @@ def test_answers_name_plugin_slot_and_order(
     ("plugin", "why"),
     [(Raises, "LookupError: no idea"), (Exits, "SystemExit: 3"),
      (Sleeps, "no answer within 0.05 s"), (Silly, "a Decimal from 0 to 1 is wanted"),
+     (Speechless, "a reason in printable ASCII is wanted"),
      (Meddles, "immutable type: 'SlotStatus'")],
 )  # fmt: skip
 def test_a_plugin_that_misbehaves_is_named_and_asked_no_more(
@@ -120,6 +132,35 @@ def test_a_plugin_that_misbehaves_is_named_and_asked_no_more(
     answers, enabled = asked(monkeypatch, status, plugin)
     failed = {one["plugin"]: one["failed"] for one in answers}
     assert why in failed[plugin.__name__]
+    assert enabled.enabled == {}
+
+
+def test_only_what_any_terminal_can_show_is_heard(
+    monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    answers, _ = asked(monkeypatch, status, Garbles)
+    assert {one["reason"] for one in answers if "reason" in one} == {"bad [2J text"}
+
+
+def test_a_plugin_that_loads_too_late_stays_disabled(
+    monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    go_on, loaded = threading.Event(), threading.Event()
+
+    class Late(GovernorPlugin):
+        def recommend_ratio(self, *views: Any) -> None:
+            loaded.set()
+
+    def load(name: str) -> GovernorPlugin:
+        go_on.wait(30)
+        return Late()
+
+    monkeypatch.setattr(plugins, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(plugins, "_load", load)
+    enabled = Plugins("late")
+    asyncio.run(enabled.ask(status, MARKET))
+    go_on.set()
+    assert loaded.wait(30)
     assert enabled.enabled == {}
 
 

@@ -72,7 +72,8 @@ def walk(
     market: Market | None = None,
     plan: VenuePlan | None = None,
 ) -> tuple[str, Brain, SimulatedExchange]:
-    """Run to the end; ``commands`` are (seconds after the start, action, args)."""
+    """Run to the end; ``commands`` are (seconds after the start, action, args); the action
+    ``lose`` is the exchange's: it ends all orders of a ``slot`` at once, for a ``reason``."""
 
     async def main() -> tuple[str, Brain, SimulatedExchange]:
         simulation = await opened(path, settings, candles, market, plan)
@@ -85,8 +86,12 @@ def walk(
             await simulation.next_event(limit)
             if todo and limit is not None and venue.market.at >= limit:
                 _, action, args = todo.pop(0)
-                command = Command(f"c{len(todo)}", venue.now, "test", action, args)
-                engine.commands.append(command)
+                if action == "lose":
+                    for live in engine.brain.registry.of_slot(args["slot"]):
+                        venue._cancel(live.client_id, args["reason"])
+                else:
+                    command = Command(f"c{len(todo)}", venue.now, "test", action, args)
+                    engine.commands.append(command)
                 await engine.step(venue.now, engine.price)
             check(engine.brain, venue)
         await simulation.finish()

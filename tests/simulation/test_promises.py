@@ -77,7 +77,17 @@ def cases(draw: st.DrawFn, slots_max: int = 8) -> Case:
         funds={"quote": choose("all", D(30)), "base": "all"},
     )
     commands = draw(st.lists(st.tuples(st.floats(60, 60 * CANDLES), actions(slots)), max_size=9))
+    soon = st.one_of(st.floats(60, 600), st.floats(60, 60 * CANDLES))  # slots may sleep since boot
+    commands += draw(st.lists(st.tuples(soon, losses(slots)), max_size=3))
     return Case(chosen, [(at, *action) for at, action in commands])
+
+
+def losses(slots: int) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """The exchange ends all orders of a slot in one step."""
+    reasons = st.sampled_from(["Post only order", "User requested"])
+    return st.tuples(st.integers(1, slots), reasons).map(
+        lambda pair: ("lose", {"slot": pair[0], "reason": pair[1]})
+    )
 
 
 def actions(slots: int) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ import errno
 from decimal import Decimal as D
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from gridbot.core.brain import Brain
@@ -29,6 +30,20 @@ def test_an_unknown_order_is_not_cancelled_before_it_is_found() -> None:
     assert lost.client_id not in talk.command("drain").cancels
     found = talk.step(reports=(talk.report(lost),))
     assert found.cancels == [lost.client_id]
+
+
+@pytest.mark.parametrize(
+    ("why", "reasons"), [("Post only order", []), ("User requested", ["cancelled outside"] * 2)]
+)
+def test_a_slot_that_loses_both_entries_in_one_step_goes_on_or_says_why(
+    why: str, reasons: list[str]
+) -> None:
+    talk = Talk(ONE_STICKY)
+    talk.step()
+    entries = (talk.order("A", "entry"), talk.order("B", "entry"))
+    talk.step(reports=tuple(talk.report(one, state="cancelled", reason=why) for one in entries))
+    assert [wait.reason for wait in talk.brain.slots[1].waiting.values()] == reasons
+    assert len(talk.out.places) == 2 - len(reasons)
 
 
 def test_a_cancelled_order_that_never_arrived_is_not_waited_for() -> None:
