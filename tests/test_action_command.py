@@ -84,7 +84,8 @@ def test_a_refusal_is_exit_1_and_one_line(engine: Runner, gridbot: Gridbot) -> N
     assert gridbot("action", "pause", *SECOND) == (1, "", "gridbot: refused: E20 already paused\n")
     ran = gridbot("action", "pause", "--json", *SECOND)
     assert (ran.code, ran.err) == (1, "")
-    assert json.loads(ran.out) == {"ok": False, "message": "already paused", "code": "E20"}
+    told = {"ok": False, "message": "already paused", "code": "E20", "confirm": ""}
+    assert json.loads(ran.out) == told
     ran = gridbot("action", "resume", "--json", *SECOND)
     assert (ran.code, json.loads(ran.out)["ok"]) == (0, True)
 

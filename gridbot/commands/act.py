@@ -44,7 +44,7 @@ def _ask(asking: Asking, row: Action, args: dict[str, Any], yes: bool) -> Answer
         return Answer(False, f"{row.label}. It cannot be undone", "confirm")
     answer = asking.act(row.engine, args)
     if answer.code == "confirm" and yes:
-        return asking.act(row.engine, {**args, "force": True})
+        return asking.act(row.engine, {**args, "force": answer.confirm or True})
     return answer
 
 

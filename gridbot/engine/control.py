@@ -49,7 +49,7 @@ _NUMBER = re.compile(rf"[0-9]{{1,{DIGITS_MAX}}}", re.ASCII)
 _ALWAYS = {"force", "alias"}  # arguments that no row needs to name
 
 
-Text = Annotated[str, msgspec.Meta(max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=4000)]  # ``force`` may name all our orders
 
 
 class Served(EngineClient, Protocol):
@@ -257,7 +257,7 @@ class Control:
             text = f"no answer after {ANSWER_SECONDS:.0f}s; the command may still run"
             raise Refused(504, "late", text) from None
         status = 200 if ack.ok else 503 if ack.code == "stopped" else 409
-        return answered(status, ack.ok, ack.message, ack.code, ack.command_id)
+        return answered(status, ack.ok, ack.message, ack.code, ack.command_id, ack.confirm)
 
     async def events(self, request: "Request") -> "Response":
         """Statuses as they come, the latest only; events, all of them, from an id on."""
@@ -314,7 +314,10 @@ def _json(body: bytes, status: int = 200) -> "Response":
     return Response(body, status, {"cache-control": "no-store"}, "application/json")
 
 
-def answered(status: int, ok: bool, text: str, code: str, number: str = "") -> "Response":
+def answered(
+    status: int, ok: bool, text: str, code: str, number: str = "", confirm: str = ""
+) -> "Response":
     """What every request gets that is not a plain read."""
-    told = {"ok": ok, "message": text, "code": code} | ({"id": number} if number else {})
+    more = {name: value for name, value in (("id", number), ("confirm", confirm)) if value}
+    told = {"ok": ok, "message": text, "code": code, **more}
     return _json(msgspec.json.encode(told), status)

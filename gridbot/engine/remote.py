@@ -51,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
     ok: bool
     message: str
     code: str = ""
+    confirm: str = ""
 
 
 class Asking:
@@ -313,7 +314,7 @@ class RemoteClient:
                 answer = msgspec.json.decode(found.content, type=Answer)
                 with contextlib.suppress(*BROKEN):
                     self._show((await client.get("/api/status")).raise_for_status().content)
-                return Ack(number, answer.ok, answer.message, answer.code)
+                return Ack(number, answer.ok, answer.message, answer.code, answer.confirm)
             except httpx.ConnectError as error:
                 return Ack(number, False, f"no engine answers: {_reason(error)}", "gone")
             except BROKEN as error:

@@ -144,6 +144,16 @@ def test_books_and_figures_can_be_read(runner: Runner) -> None:
 # ---- commands
 
 
+def test_a_question_names_the_order_it_is_about(runner: Runner) -> None:
+    wait_for(lambda: act(runner, action="close").body["code"] == "confirm")
+    asked = act(runner, action="close").body
+    orders = [one for slot in status_of(runner).slots for one in slot.orders]
+    assert asked["confirm"] in [one.client_id for one in orders]
+    again = act(runner, action="close", args={"force": asked["confirm"]}).body
+    assert again["ok"] or again["code"] == "E41", "it may have filled meanwhile"
+    assert "confirm" not in again
+
+
 def test_a_command_acts_and_its_answer_comes_with_the_picture(runner: Runner) -> None:
     answer = act(runner, action="add", args={"kind": "cycle"}, id="one")
     assert answer.status == 200
@@ -198,7 +208,7 @@ BAD_BODIES = [
     b'{"action": "toggle", "args": {"slot": NaN}}', b'{"action":"toggle","args":{"slot":{"a":1}}}',
     b'{"action": "toggle", "args": {"slot": 9999999999999999999999}}',
     b'{"action": "alias", "args": {"slot": 1, "alias": "\\ud800"}}',
-    b'{"action": "\\ud800"}', b'{"action": "alias", "args": {"alias": "' + b"x" * 300 + b'"}}',
+    b'{"action": "\\ud800"}', b'{"action": "alias", "args": {"alias": "' + b"x" * 4001 + b'"}}',
 ]  # fmt: skip
 
 
