@@ -30,6 +30,7 @@ from gridbot.tui.view import View
 
 REPEAT_SECONDS = 0.3  # a held key acts once; only moves repeat
 MESSAGES_MAX = 500
+ANSWERS = ("governor.approve", "governor.dismiss")
 AIMED = {"order.close", "order.write_off"}  # by key they mean the order under the cursor
 JUMPS = {"move.first", "move.last", "slot.jump", "alarm.next",
          "find.text", "find.next", "find.prev"}  # fmt: skip
@@ -183,7 +184,7 @@ class Controls:
         if row.engine and last == row.id and 0 <= self.now() - at < REPEAT_SECONDS:
             return
         try:
-            aimed = {"target": self._target()} if row.id in AIMED else {}
+            aimed = {"target": self._target()} if row.id in AIMED else self._suggestion(row)
             self._start(row, {**default_args(row, view.scene), **count, **aimed})
         except CommandError as error:
             self.note(str(error), "warn" if row.where or row.when else "bad")
@@ -238,6 +239,14 @@ class Controls:
         many = f"name one: {' '.join(names)}" if names else "no exit or recovery waits there"
         raise CommandError("E41", many)
 
+    def _suggestion(self, row: Action) -> dict[str, Any]:
+        """The suggestion a key means: the one under the cursor, if it waits for an answer."""
+        chosen, live = getattr(self.body, "selected_suggestion", None), self.view.live
+        if row.id not in ANSWERS or chosen is None or live is None:
+            return {}
+        waits = [one.id for one in live.governor["suggestions"] if one.state == "pending"]
+        return {"id": chosen} if chosen in waits else {}
+
     def _go(self, row: Action, orders: list[Order]) -> None:
         if row.engine and not (row.id == "bot.stop" and not self.view.attached):
             self.sender.send(row, orders, self.now())
@@ -279,7 +288,11 @@ class Controls:
         """The engine's answers: a question, or a refusal that brings the command back.
         The bar opens again only if nothing was pressed since, so that no key lands in it unseen.
         """
-        asked = [(order, ack.message) for order, ack in answers if ack.code == "confirm"]
+        asked = [
+            ({**order, "force": ack.confirm or True}, ack.message)
+            for order, ack in answers
+            if ack.code == "confirm"
+        ]
         if asked:
             orders, reasons = zip(*asked, strict=True)
             self.question = question_for(row, list(orders), self.view, reasons)

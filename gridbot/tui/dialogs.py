@@ -73,16 +73,23 @@ class Question:
 def question_for(
     row: Action, orders: list[Order], view: View, reasons: Sequence[str] = ()
 ) -> Question | None:
-    """The question an act must pass first, or None; the engine's own is about its ``reasons``."""
+    """The question an act must pass first, or None; the engine's own is about its ``reasons``, and
+    its ``orders`` are the forced ones."""
     if reasons:
         more = [f"and {len(reasons) - LISTED_MAX} more"] if len(reasons) > LISTED_MAX else []
-        forced = [{**one, "force": True} for one in orders]
-        return Question(row, forced, [*reasons[:LISTED_MAX], *more, ""], view)
+        return Question(row, orders, [*reasons[:LISTED_MAX], *more, ""], view)
     status = view.live
     if row.confirm == "none" or status is None or not _risky(row, orders, view, status):
         return None
     words = _words(orders, status)
-    return Question(row, orders, [line.format_map(words) for line in row.detail], view)
+    lines = [line.format_map(words) for line in row.detail]
+    return Question(row, orders, lines + _odds(orders[0], status), view)
+
+
+def _odds(args: Order, status: Status) -> list[str]:
+    """What the bet is, before a cycle slot is added."""
+    odds = status.governor.get("odds") if args.get("kind") == "cycle" else None
+    return [] if odds is None else [odds.text, *[f"▲ {odds.warning}"] * bool(odds.warning)]
 
 
 def _risky(row: Action, orders: list[Order], view: View, status: Status) -> bool:
@@ -91,7 +98,8 @@ def _risky(row: Action, orders: list[Order], view: View, status: Status) -> bool
         case "many":
             return many
         case "many_or_caution":
-            return args.get("count", 1) > MANY_SLOTS or status.capacity.band == "caution"
+            many = args.get("count", 1) > MANY_SLOTS
+            return many or status.capacity.band == "caution" or bool(_odds(args, status))
         case "big_change":
             old, new = getattr(status.settings, row.now), Decimal(args["value"])
             return bool(abs(new - old) * HUNDRED > BIG_CHANGE_PCT * old)
