@@ -143,7 +143,11 @@ STARTING = [
     Option(["--adopt"], is_flag=True,
            help="Go on although the account has orders this directory does not know."),
 ]  # fmt: skip
-_add(cli, "tui", "trade.on_screen", *STARTING)
+_add(
+    cli, "tui", "trade.on_screen", *STARTING,
+    Option(["--demo"], is_flag=True,
+           help="A show: 24 slots on a lively simulated market, in a directory that is removed."),
+)  # fmt: skip
 _add(
     cli, "run", "trade.without_screen", *STARTING,
     Option(["--headless"], is_flag=True, help="Without a screen: log lines on stdout."),

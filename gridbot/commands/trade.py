@@ -28,11 +28,16 @@ LOG_CLOSE_SECONDS = 2.0
 SWITCH_SECONDS = 0.001  # how long one thread may keep the other from running
 
 
-def on_screen(choices: Choices, yes: bool, adopt: bool) -> None:
+def on_screen(choices: Choices, yes: bool, adopt: bool, demo: bool = False) -> None:
     """Trade in this process and watch it; saves on leaving, on SIGTERM and on SIGHUP."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("tui needs a terminal; without one: gridbot run --headless.")
     sys.setswitchinterval(SWITCH_SECONDS)
+    if demo:
+        from gridbot.commands.demo import show
+
+        show(choices)
+        return
     runner = _runner(choices, yes, adopt)
     try:
         runner.start()

@@ -1,7 +1,7 @@
 """What a floor (factory or Bauhaus) and whoever paints it agree on. No Textual.
 
-A floor is told what is (``see``) and asked what it looks like (``frame``, ``row``). Time comes in as
-an argument: every motion is a function of it, so skipped frames change no speed. The runs that
+A floor is told what is (``see``) and asked what it looks like (``frame``, ``row``). Time comes in
+as an argument: every motion is a function of it, so skipped frames change no speed. The runs that
 ``row`` gives and the patches that ``frame`` gave describe one and the same picture.
 """
 
@@ -38,14 +38,17 @@ class Scene(NamedTuple):
 
 
 class Styles(Protocol):
-    """The one table of styles: ids from words of the theme ("good bold")."""
+    """The one table of styles: ids from words of the theme ("good bold"). Further words: bold,
+    dim, underline, reverse, ``#rrggbb`` (ink), ``on#rrggbb`` (ground), faint and ghost (ink near
+    the ground)."""
 
     def id(self, words: str) -> int:
         """The id of a style; the same words always give the same id."""
 
 
 class Floor(Protocol):
-    """A picture of width x height cells that moves. ``motion``: full, calm (no ornaments) or off."""
+    """A picture of width x height cells that moves. ``motion``: full, eco (half as many steps),
+    calm (no ornaments) or off."""
 
     motion: str
 
