@@ -42,11 +42,21 @@ SWITCH_SECONDS = 0.001  # how long one thread may keep the other from running
 
 
 def on_screen(
-    choices: Choices, yes: bool, adopt: bool, attach: bool, read_only: bool = False
+    choices: Choices,
+    yes: bool,
+    adopt: bool,
+    attach: bool,
+    read_only: bool = False,
+    demo: bool = False,
 ) -> None:
     """Watch the engine that runs in the directory, or with none there trade in this process."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("tui needs a terminal; without one: gridbot run --headless.")
+    if demo:
+        from gridbot.commands.demo import show
+
+        show(choices)
+        return
     loaded = choices.load()
     refuse_simulation(loaded.data_dir)
     runs = engine_works(loaded.data_dir)

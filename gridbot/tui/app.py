@@ -15,7 +15,8 @@ def run(client: EngineClient, settings: Settings, read_only: bool = False) -> st
     os.environ.setdefault("ESCDELAY", ESCAPE_MILLISECONDS)  # read when Textual is imported
     use_exact_arithmetic()
     from gridbot.tui.deck import Deck
+    from gridbot.tui.factory.driver import PatientDriver
 
-    deck = Deck(client, settings, read_only=read_only)
+    deck = Deck(client, settings, read_only=read_only, driver=PatientDriver)
     deck.run(mouse=False)
     return deck.controls.farewell

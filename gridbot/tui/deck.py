@@ -14,6 +14,7 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.color import Color as Ground
 from textual.containers import Container
+from textual.driver import Driver
 from textual.widget import Widget
 
 from gridbot.core.settings import Settings
@@ -44,9 +45,9 @@ class Deck(App[None], inherit_bindings=False):
 
     def __init__(
         self, client: EngineClient, settings: Settings, now: Callable[[], float] = time.time,
-        read_only: bool = False,
+        read_only: bool = False, driver: type[Driver] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(ansi_color=True)
+        super().__init__(ansi_color=True, driver_class=driver)
         self.controls = Controls(client, settings, now, read_only)
         self._palette = Palette(*self.controls.look.drawn)
         self._overlays = [Overlay(self._palette, one) for one in ("choices", "toasts", "dialog")]
@@ -124,8 +125,10 @@ class Deck(App[None], inherit_bindings=False):
         self._show_body()
         controls.page_rows = max(height - CHROME_ROWS, 2)
         tiny = width < TINY_CELLS or height < TINY_ROWS
-        classes = ("tiny", tiny), ("small", height < SMALL_ROWS)
-        for name, on in classes:
+        bauhaus = bool(getattr(controls.body, "bauhaus", False))
+        for name, on in (
+            ("tiny", tiny), ("small", height < SMALL_ROWS), ("bauhaus", bauhaus),
+        ):  # fmt: skip
             self.screen.set_class(on, name)
         self.screen.query_one("#command").set_class(controls.commanding, "typing")
         if self._palette.choose(*controls.look.drawn):

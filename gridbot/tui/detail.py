@@ -13,7 +13,7 @@ from gridbot.engine.actions import table as actions
 from gridbot.engine.status import OrderStatus, SlotStatus
 from gridbot.tui.cells import Line, amount, clock, dim, fit, money, span, tone, whole
 from gridbot.tui.charts import bar
-from gridbot.tui.symptoms import JAM_SHARE, jam_share
+from gridbot.tui.symptoms import JAM_SHARE, time_used
 from gridbot.tui.table import KINDS, condition, stuck_text, waiting_text
 from gridbot.tui.view import View
 
@@ -163,7 +163,7 @@ def _title(view: View, slot: SlotStatus) -> list[Line]:
 def _timeout(view: View, slot: SlotStatus, cells: int) -> Line:
     if slot.deadline_at is None:
         return []
-    left, share = slot.deadline_at - view.engine_now, jam_share(slot, view.engine_now)
+    left, share = slot.deadline_at - view.engine_now, time_used(slot, view.engine_now)
     if not slot.deadline_seconds:
         return [(f" due in {span(left)}", "warn")]
     style = "warn" if share >= JAM_SHARE else "text"

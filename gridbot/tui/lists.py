@@ -52,13 +52,14 @@ E38 fits more than one                    E40 no exit or recovery waits
 E41 no such order waits                   E50 not a governor mode
 E51 nothing is suggested                  E52 the suggestion is over
 E53 high must be under crit               E54 its slots may not be converted now
+E55 several suggestions wait: name one
 E60 E61 the ledger's filter               E63 the ledger cannot be read
 E70 the file exists                       E71 it cannot be written
 E72 no clipboard, saved to a file         E73 nothing to copy
 E80 no such view
 E81 E82 no such column or key             E83 not found
 E84 no such theme                         E85 no such glyphs
-E88 not in this view                      E89 no Bauhaus here
+E88 not in this view
 E90 not a simulation                      E92 no help on that
 E93 read-only session                     E95 not with the engine inside"""
 

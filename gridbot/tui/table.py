@@ -12,7 +12,7 @@ from gridbot.core.numbers import ZERO
 from gridbot.engine.actions import CommandError
 from gridbot.engine.status import SlotStatus, WaitingStatus
 from gridbot.tui.cells import Line, Run, amount, cell, clock, dim, fit, length, span, window
-from gridbot.tui.symptoms import JAM_SHARE, ONE_SIDED, jam_share
+from gridbot.tui.symptoms import JAM_SHARE, SIDES, jam_share
 from gridbot.tui.view import View
 
 STATUS_CELLS_MIN, STATUS_CELLS_WIDE = 10, 32
@@ -304,7 +304,7 @@ def condition(slot: SlotStatus, view: View | None = None) -> tuple[str, str, str
     for order in slot.orders:
         if order.state == "unknown":
             return "▲", "warn", f"{order.trade} outcome unknown"
-    share = 0.0 if view is None or slot.phase != "S2" else jam_share(slot, view.engine_now)
+    share = 0.0 if view is None else jam_share(slot, view.engine_now)
     if share >= JAM_SHARE:
         return "▲", "warn", f"jam {share:.0%}"
     if slot.waiting:
@@ -329,6 +329,6 @@ def _nearer_exit(slot: SlotStatus, view: View | None) -> str:
 def waiting_text(wait: WaitingStatus) -> str:
     """Why one trade of a slot waits, and until when; by the missing side where it is a side."""
     until = "" if wait.until is None else f" until {clock(wait.until)}"
-    missing = ONE_SIDED.get(wait.trade) if wait.reason in ("funds", "inventory") else None
-    what = f"{missing}, {wait.reason}" if missing else f"{wait.trade} {wait.reason}"
+    missing = SIDES.get(wait.trade) if wait.reason in ("funds", "inventory") else None
+    what = f"no {missing}, {wait.reason}" if missing else f"{wait.trade} {wait.reason}"
     return f"{what}{': ' if wait.text else ''}{wait.text}{until}"

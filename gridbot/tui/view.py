@@ -107,9 +107,7 @@ class View:
         """What is wrong, worst first, looked for once per moment."""
         live, key = self.live, (self.state, int(self.price_age_seconds))
         if self._diagnosed is None or self._diagnosed[0] is not live or self._diagnosed[1] != key:
-            speed = 1.0 if live is None else max(live.engine.speed, 0.001)
-            poll = self.settings.timing.poll_interval_seconds / speed
-            self._diagnosed = live, key, symptoms(live, *key, poll)
+            self._diagnosed = live, key, symptoms(live, *key)
         return self._diagnosed[2]
 
     @property

@@ -15,11 +15,11 @@ from gridbot.engine.client import EngineClient
 from gridbot.engine.runner import Runner
 from gridbot.engine.status import SlotStatus
 from gridbot.tui.deck import Deck
+from gridbot.tui.factory.widget import FactoryView
 from gridbot.tui.keys import NAMES
 from gridbot.tui.lines import Lines
 
 from .pictures import NOW, StillClient, status
-from .still_floor import FactoryView
 
 TEXTUAL_NAMES = {ours: theirs for theirs, ours in NAMES.items()}
 Script = Callable[[Pilot[None]], Awaitable[None]]
@@ -475,27 +475,27 @@ def test_messages_keep_what_toasts_said() -> None:
     hand.play(script)
 
 
-def test_a_body_may_bring_its_own_widget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridbot.tui.views.factory.FLOOR", "tests.tui.still_floor")
-    FactoryView.made.clear()
+def test_the_floor_stands_in_the_place_of_drawn_rows() -> None:
     hand = Hand(StillClient(status()), view="factory")
 
     async def script(pilot: Pilot[None]) -> None:
-        floor = FactoryView.made[0]
-        drawn = hand.deck.screen.query_one("#drawn")
-        assert floor.look == ("factory-dark", False, 12) and not drawn.display
-        assert floor.told == [1] and floor.scenes[-1].selected == 1
-        await hand.press(pilot, "j")
-        assert floor.scenes[-1].selected == 7
+        screen, controls = hand.deck.screen, hand.deck.controls
+        floor, drawn = screen.query_one(FactoryView), screen.query_one("#drawn")
+        assert floor.display and not drawn.display
+        await hand.press(pilot, "l")
+        assert controls.view.selected == 2, "by the places of the machines"
         await hand.press(pilot, "b")
-        assert floor.bauhaus
+        assert floor.bauhaus and not screen.query_one("#header").display
         await hand.command(pilot, "q")
         assert not floor.bauhaus and hand.deck.is_running, "from Bauhaus into the factory first"
+        assert screen.query_one("#header").display
         await hand.press(pilot, "g", "s")
         assert drawn.display and not floor.display
-        await hand.press(pilot, "g", "f")
+        await hand.press(pilot, "g", "f", "b")
         await hand.command(pilot, "fps 0")
-        assert FactoryView.made[-1].look == ("factory-dark", False, 1)
-        assert FactoryView.made[-1].moving == "off"
+        await pilot.pause()
+        made = screen.query_one(FactoryView)
+        assert made is not floor and made.bauhaus
+        assert made.floor is not None and made.floor.motion == "off"
 
     hand.play(script)

@@ -38,14 +38,17 @@ class Scene(NamedTuple):
 
 
 class Styles(Protocol):
-    """The one table of styles: ids from words of the theme ("good bold")."""
+    """The one table of styles: ids from words of the theme ("good bold"). Further words: bold,
+    dim, underline, reverse, ``#rrggbb`` (ink), ``on#rrggbb`` (ground), faint and ghost (ink near
+    the ground)."""
 
     def id(self, words: str) -> int:
         """The id of a style; the same words always give the same id."""
 
 
 class Floor(Protocol):
-    """A picture of width x height cells that moves. ``motion``: full, calm (no ornaments), off."""
+    """A picture of width x height cells that moves. ``motion``: full, eco (half as many steps),
+    calm (no ornaments) or off."""
 
     motion: str
 

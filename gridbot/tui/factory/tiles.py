@@ -1,0 +1,163 @@
+"""Rows of machines, belts and chests: small keys in, runs out. Every method named by a key.
+
+A key tells all that its row shows, so that one key always gives the same runs. Colour never tells
+anything alone: kind is the shape of the box, phases stand in words, lamps differ by glyph.
+"""
+
+from typing import NamedTuple
+
+from gridbot.tui.cells import Line, clean
+from gridbot.tui.factory.board import Key, Runs
+from gridbot.tui.factory.contract import Styles
+
+GEARS = "◐◓◑◒"
+BOXES = {"S": ("┏━┓", "┃", "┗━┛"), "C": ("╭─╮", "│", "╰─╯")}
+EIGHTHS = " ▁▂▃▄▅▆▇█"
+Item = tuple[int, str, str]  # place on the lane, glyph, words of its style
+
+
+class Frame(NamedTuple):
+    """How a tile is framed: S or C, and the words of the border."""
+
+    kind: str
+    words: str
+
+
+class Tiles:
+    """Draws any key of the floor with the ids of one table of styles."""
+
+    def __init__(self, styles: Styles) -> None:
+        self._styles = styles
+
+    def draw(self, key: Key) -> Runs:
+        line: Line = getattr(self, f"_{key[0].lstrip('=')}")(*key[1:])
+        return tuple((text, self._styles.id(words)) for text, words in line if text)
+
+    # --- whatever has no life of its own ------------------------------------------------
+
+    def _blank(self) -> Line:
+        return []
+
+    def _text(self, line: tuple[tuple[str, str], ...]) -> Line:
+        return list(line)
+
+    def _floor(self, width: int, shift: int) -> Line:
+        dots = "".join("·" if (x + shift) % 8 == 4 else " " for x in range(width))
+        return [(dots, "ghost")]
+
+    # --- parts of a tile ----------------------------------------------------------------
+
+    def _edge(self, frame: Frame) -> Line:
+        return [(BOXES[frame.kind][1], frame.words)]
+
+    def _sign(self, glyph: str, words: str) -> Line:
+        """A gear or a lamp."""
+        return [(glyph, words)]
+
+    def _title(self, frame: Frame, width: int, number: int, phase: str) -> Line:
+        top = BOXES[frame.kind][0]
+        edge = "bold" if frame.kind == "S" else ""
+        label = f"{number:>2} "[:3] if width < 14 else f"{top[1]}{number:>2} "
+        line = [(top[0], frame.words), (f"[{frame.kind}]", f"{frame.words} {edge}"),
+                (label, "title"), (phase, f"{phase} bold")]  # fmt: skip
+        left = width - sum(len(text) for text, _ in line) - 1
+        return [*line, (top[1] * left + top[2], frame.words)]
+
+    def _small_title(self, frame: Frame, number: int, phase: str) -> Line:
+        top = BOXES[frame.kind][0]
+        label, shown = f"{number:02}"[-3:], f"{phase:{top[1]}<3}"
+        return [(top[0], frame.words), (label, "title"), (shown[: 5 - len(label)], f"{phase} bold"),
+                (top[2], frame.words)]  # fmt: skip
+
+    def _left(self, frame: Frame, lit: bool) -> Line:
+        words, fill = ("S1a", "▓") if lit else ("dim faint", "░")
+        return [*self._edge(frame), ("A", words), (fill * 2, words)]
+
+    def _right(self, frame: Frame, lit: bool) -> Line:
+        words, fill = ("S1b", "▓") if lit else ("dim faint", "░")
+        return [("   ", ""), (fill * 2, words), ("B", words), *self._edge(frame)]
+
+    def _name(
+        self, frame: Frame, room: int, name: str, words: str, count: str, closed: bool
+    ) -> Line:
+        """The alias and the number of recoveries; ``closed``: with the border on the right."""
+        shown = clean(name)[:room].ljust(room)
+        line = [*self._edge(frame), (shown, words), (f" {count} " if count else "", "warn")]
+        return [*line, *self._edge(frame)] if closed else line
+
+    def _label(self, frame: Frame, text: str) -> Line:
+        return [*self._edge(frame), (text, "dim")]
+
+    def _lane(self, width: int, items: tuple[Item, ...], chevron: int, dark: str) -> Line:
+        """A lane: its items above a moving mark."""
+        cells: Line = [(dark or "·", "dim faint")] * width
+        if 0 <= chevron < width:
+            cells[chevron] = ("›", "dim faint")
+        for place, glyph, words in items:
+            cells[place] = glyph, words
+        return cells
+
+    def _counts(self, frame: Frame, orders: int, recoveries: int) -> Line:
+        words = "warn" if recoveries else "dim"
+        return [*self._edge(frame), (f"{min(orders, 99)} ord".ljust(5), "dim"),
+                (f"{min(recoveries, 99):>2} rec", words), (" ", ""),
+                *self._edge(frame)]  # fmt: skip
+
+    def _profit(self, frame: Frame, width: int, text: str, tone: str, walker: int) -> Line:
+        """The lower edge with the profit in it, and who walks along it."""
+        low, room = BOXES[frame.kind][2], width - 4
+        left = (room - len(text)) // 2
+        right = room - left - len(text)
+        ends = [low[0] + low[1] * left, low[1] * right + low[2]]
+        line: Line = [(ends[0], frame.words), (f" {text} ", tone), (ends[1], frame.words)]
+        place = walker + 1
+        if walker < 0 or left < place < width - 1 - right:
+            return line
+        cells = [(one, words) for part, words in line for one in part]
+        cells[place] = "o", "warn bold"
+        return cells
+
+    def _small_profit(self, frame: Frame, text: str, tone: str) -> Line:
+        low, left = BOXES[frame.kind][2], (5 - len(text)) // 2
+        right = 5 - left - len(text)
+        return [(low[0] + low[1] * left, frame.words), (text, tone),
+                (low[1] * right + low[2], frame.words)]  # fmt: skip
+
+    def _corners(self, frame: Frame, width: int, row: int, step: int) -> Line:
+        """Upper or lower edge of a tile that is being built: its corners, then all of it."""
+        edge = BOXES[frame.kind][row]
+        return [(edge[0] + (edge[1] if step else " ") * (width - 2) + edge[2], frame.words)]
+
+    # --- belts and chests ---------------------------------------------------------------
+
+    def _power(
+        self, width: int, step: int, line: str, words: str, sign: str, sign_words: str, end: str
+    ) -> Line:
+        cells: Line = [(line, words)] * max(width - 2, 0)
+        if step >= 0:
+            cells[step % 9 :: 9] = [(sign, sign_words)] * len(cells[step % 9 :: 9])
+        return [("↯", "warn bold"), *cells, (end, words)]
+
+    def _feed(self, width: int, step: int) -> Line:
+        cells = "".join("›" if (x - step) % 7 == 0 else "─" for x in range(width - 1))
+        return [("►" + cells, "buy ghost")]
+
+    def _out(self, width: int, step: int, end: str) -> Line:
+        cells = "".join("›" if (x - step) % 6 == 0 else "─" for x in range(width - len(end)))
+        return [(cells + end, "dim ghost")]
+
+    def _drop(self, width: int, spots: tuple[int, ...]) -> Line:
+        return [("".join("┆" if x in spots else " " for x in range(width)), "dim ghost")]
+
+
+def fill(width: int, rows: int, share: float) -> list[str]:
+    """A chest's content, top row first: full rows, an eighth at the surface, nothing above."""
+    eighths = round(max(0.0, min(share, 1.0)) * rows * 8)
+    levels = [max(0, min(eighths - 8 * (rows - 1 - row), 8)) for row in range(rows)]
+    return [("▓" if level == 8 else EIGHTHS[level]) * width for level in levels]
+
+
+def gauge(width: int, share: float) -> tuple[str, str]:
+    """A bar's lit and dark part."""
+    lit = round(max(0.0, min(share, 1.0)) * width)
+    return "▓" * lit, "░" * (width - lit)
