@@ -9,7 +9,7 @@ from gridbot.tui.cells import Line
 from gridbot.tui.view import View
 
 if TYPE_CHECKING:
-    from textual.widget import Widget
+    from gridbot.tui.factory.widget import FactoryView
 
 VIEWS = ("factory", "slots", "ledger", "governor", "capacity")
 
@@ -42,7 +42,7 @@ class Body:
         """One level back inside the view, for q and Esc; whether there was one."""
         return False
 
-    def widget(self) -> "Widget | None":
+    def widget(self) -> "FactoryView | None":
         """A widget of its own in place of drawn rows; asked for once, when first shown."""
         return None
 

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.color import Color
 from textual import events
@@ -15,7 +16,6 @@ from textual.app import App, ComposeResult
 from textual.color import Color as Ground
 from textual.containers import Container
 from textual.driver import Driver
-from textual.widget import Widget
 
 from gridbot.core.settings import Settings
 from gridbot.engine.client import EngineClient
@@ -26,6 +26,9 @@ from gridbot.tui.dialogs import DIALOG_CELLS
 from gridbot.tui.keys import key_name
 from gridbot.tui.lines import Lines, Overlay, Palette
 from gridbot.tui.look import NO_CLIPBOARD_TERMS, save_copy
+
+if TYPE_CHECKING:
+    from gridbot.tui.factory.widget import FactoryView
 
 POLL_SECONDS = 0.25
 ANSWER_POLL_SECONDS = 0.02
@@ -51,7 +54,7 @@ class Deck(App[None], inherit_bindings=False):
         self.controls = Controls(client, settings, now, read_only)
         self._palette = Palette(*self.controls.look.drawn)
         self._overlays = [Overlay(self._palette, one) for one in ("choices", "toasts", "dialog")]
-        self._widgets: dict[str, Widget | None] = {}
+        self._widgets: dict[str, FactoryView | None] = {}
         self._fps = self.controls.look.fps
 
     def compose(self) -> ComposeResult:
@@ -133,10 +136,10 @@ class Deck(App[None], inherit_bindings=False):
         self.screen.query_one("#command").set_class(controls.commanding, "typing")
         if self._palette.choose(*controls.look.drawn):
             self._repaint()
-            self._forget_widgets()
+            self._restyle_widgets()
         if controls.look.fps != self._fps:
             self._fps = controls.look.fps
-            self._forget_widgets()
+            self._restyle_widgets()
         for widget in self.screen.query(Lines):
             if widget.display and not isinstance(widget, Overlay):
                 widget.draw()
@@ -159,13 +162,11 @@ class Deck(App[None], inherit_bindings=False):
                 widget.display = other == name
         self.screen.set_class(self._widgets[name] is not None, "owned")
 
-    def _forget_widgets(self) -> None:
-        """Have the bodies make their widgets anew: theme and steps are theirs from the start."""
+    def _restyle_widgets(self) -> None:
+        look = self.controls.look
         for widget in self._widgets.values():
             if widget is not None:
-                widget.remove()
-        self._widgets.clear()
-        self._show_body()
+                widget.restyle(*look.drawn, max(look.fps, 1))
 
     def _repaint(self) -> None:
         """Another theme or other glyphs: nothing drawn before holds."""

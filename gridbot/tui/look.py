@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CLIPBOARD_FILE = "copied.txt"
 NO_CLIPBOARD_TERMS = ("linux", "dumb", "vt")
-MOTIONS: dict[str, Motion] = {"on": "full", "calm": "calm", "off": "off"}
+MOTIONS: dict[str, Motion] = {"on": "full", "eco": "eco", "calm": "calm", "off": "off"}
 
 
 class Looks:

@@ -21,7 +21,7 @@ SSH_FPS = 8
 PRIVATE = 0o600
 
 Glyphs = Literal["unicode", "ascii"]
-Motion = Literal["full", "calm", "off"]
+Motion = Literal["full", "eco", "calm", "off"]
 
 
 @cache

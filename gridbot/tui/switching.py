@@ -31,7 +31,10 @@ class Switching:
         self.do_view(self._view.before)
 
     def do_bauhaus(self) -> None:
-        raise CommandError("E89", "this floor has no Bauhaus")
+        """From another view: the factory, drawn that way."""
+        self.do_view("factory")
+        if not getattr(self._controls.body, "bauhaus", True):
+            self._controls.act("bauhaus")
 
     def do_command(self) -> None:
         self._controls.open_bar()

@@ -155,15 +155,6 @@ def test_what_a_view_cannot_do_is_told() -> None:
     assert session.told == "E88: the factory view cannot do that"
 
 
-def test_tiles_are_walked_by_their_places() -> None:
-    session = Session()
-    session.controls.body.draw(60, 20)  # four in a row
-    session.keys("j")
-    assert session.controls.view.selected == 5
-    session.keys("l", "l", "k", "h")
-    assert session.controls.view.selected == 2
-
-
 # --- the look -------------------------------------------------------------------------------
 
 

@@ -44,6 +44,7 @@ def deck_of(picture: Status | None, view: str, settings: Settings | None = None)
     client.data_path = Path()
     deck = Deck(client, settings or Settings(), lambda: NOW)
     deck.controls.view.name = view
+    deck.controls.look.motion = "off"
     return deck
 
 

@@ -55,7 +55,7 @@ PILE = with_slot(recoveries=tuple(order(n, "A", "buy", "recovery", "0.08") for n
 def test_what_is_wrong_has_a_name(
     picture: Status, state: str, age: float, names: list[str], text: str
 ) -> None:
-    picture = replace(picture, mode="live", at=NOW)
+    picture = replace(picture, mode="live", at=NOW, engine=replace(picture.engine, speed=1.0))
     found = symptoms(picture, state, age)
     assert [one.name for one in found] == names
     assert found[0].text == text
@@ -74,7 +74,9 @@ def test_a_full_house_is_healthy() -> None:
 
 @given(st.lists(st.sampled_from(ORDER[:-1])), st.floats(0, 1e6), st.floats(0.01, 1e4))
 def test_the_worst_comes_first_whatever_is_wrong(names: list[str], age: float, poll: float) -> None:
-    found = symptoms(alarmed(*names), "running", age, poll)
+    picture = alarmed(*names)
+    picture = replace(picture, engine=replace(picture.engine, poll_seconds=poll))
+    found = symptoms(picture, "running", age)
     places = [ORDER.index(one.name) for one in found]
     assert found and places == sorted(places)
     assert (

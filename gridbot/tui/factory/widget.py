@@ -34,7 +34,7 @@ class FactoryView(Widget):
     def __init__(
         self, theme: str = "factory-dark", ascii_only: bool = False, fps: int = 30,
         clock: Callable[[], float] = time.monotonic, depth: str | None = None,
-        name: str = "factory", bauhaus: bool = False,
+        name: str = "factory",
     ) -> None:  # fmt: skip
         super().__init__(id=name)
         self._look = theme, ascii_only, depth
@@ -46,8 +46,9 @@ class FactoryView(Widget):
         self._scene: Scene | None = None
         self.floor: Floor | None = None
         self._floors: dict[bool, Floor] = {}
+        self._motion = "full"
         self._fitted = Size(0, 0)
-        self.bauhaus = bauhaus
+        self.bauhaus = False
         self.frame_ms: list[float] = []  # the latest, for whoever measures
 
     # --- for the deck -------------------------------------------------------------------
@@ -69,6 +70,7 @@ class FactoryView(Widget):
 
     def motion(self, name: str) -> None:
         """full, eco, calm or off."""
+        self._motion = name
         if self.floor is not None:
             self.floor.motion = name
 
@@ -86,14 +88,25 @@ class FactoryView(Widget):
     # --- Textual ------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        theme, ascii_only, depth = self._look
-        depth = depth or ("none" if self.app.no_color else self.app.console.color_system or "none")
-        self.styles_table = StyleTable(theme, depth, ascii_only)
-        self.painter = Painter(self, self.styles_table)
+        self._dress()
         self._surroundings, self._events_loop = copy_context(), asyncio.get_running_loop()
         self._due = self._clock()
         self._open()
         self._beat()
+
+    def restyle(self, theme: str, ascii_only: bool, fps: int) -> None:
+        """Go on in another theme, with other glyphs, at another pace."""
+        self._look, self.ladder = (theme, ascii_only, self._look[2]), Ladder(fps)
+        self._dress()
+        self._open()
+        self.refresh()
+
+    def _dress(self) -> None:
+        theme, ascii_only, depth = self._look
+        depth = depth or ("none" if self.app.no_color else self.app.console.color_system or "none")
+        self.styles_table = StyleTable(theme, depth, ascii_only)
+        self.painter = Painter(self, self.styles_table)
+        self._floors.clear()
 
     def on_unmount(self) -> None:
         if self._timer is not None:
@@ -139,11 +152,10 @@ class FactoryView(Widget):
 
     def _open(self) -> None:
         """A floor of the chosen kind at the size we have."""
-        motion = "full" if self.floor is None else self.floor.motion
         if self.bauhaus not in self._floors:
             self._floors[self.bauhaus] = _floor(self.bauhaus, self.styles_table)
         self.floor = self._floors[self.bauhaus]
-        self.floor.motion = motion
+        self.floor.motion = self._motion
         if self._scene is not None:
             self.floor.see(self._scene, (), self._clock())
         self._fitted = Size(0, 0)

@@ -19,8 +19,8 @@ class FactoryBody(Body):
     def widget(self) -> "FactoryView":
         from gridbot.tui.factory.widget import FactoryView
 
-        look, was = self.view.look, self.bauhaus
-        self._floor = FactoryView(*look.drawn, max(look.fps, 1), bauhaus=was)
+        look = self.view.look
+        self._floor = FactoryView(*look.drawn, max(look.fps, 1))
         return self._floor
 
     @property

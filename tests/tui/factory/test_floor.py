@@ -145,9 +145,8 @@ def test_sparks_run_when_orders_wait_for_capacity() -> None:
 
 
 def test_a_jammed_machine_holds_its_items() -> None:
-    stuck = slot(8, phase="S2", deadline_at=NOW + 60)
-    stuck = replace(stuck, orders=tuple(replace(one, placed_at=NOW - 600, role="exit")
-                                        for one in stuck.orders))  # fmt: skip
+    stuck = slot(8, phase="S2", deadline_at=NOW + 60, deadline_seconds=660.0)
+    stuck = replace(stuck, orders=tuple(replace(one, role="exit") for one in stuck.orders))
     floor = shown(scene(replace(status(12), slots=(stuck,), at=NOW)))
     assert "jam 91%" in text_of(floor, 36) and "░░░░" in text_of(floor, 36)
     before = floor.machines[8]._on_lane(True)
