@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gridbot"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-LINES_MAX = 24_000  # docs/ARCHITECTURE.md says why it is no longer 12,000
+LINES_MAX = 28_500  # docs/ARCHITECTURE.md says why it is no longer 12,000
 FILE_LINES_MAX = 700
 FILE_LINES_MEDIAN_MAX = 300
 FUNCTION_LINES_MAX = 70
