@@ -199,7 +199,7 @@ def _create(brain: Brain, kind: Kind, alias: str) -> Slot:
     return slot
 
 
-def _default_kind(brain: Brain) -> Kind:
+def default_kind(brain: Brain) -> Kind:
     """The kind that brings the sticky share nearer to ``initial_sticky_ratio``."""
     ratio = brain.settings.slots.initial_sticky_ratio
     count = len(brain.slots) + 1
@@ -214,7 +214,7 @@ def _add(brain: Brain, args: Args) -> str:
     alias = _checked_alias(brain, args.get("alias", ""), None)
     added: list[str] = []
     for _ in range(count):
-        kind = _kind(args, _default_kind(brain))
+        kind = _kind(args, default_kind(brain))
         if full := _full(brain, kind):
             if added:
                 break
@@ -311,7 +311,7 @@ def grow(brain: Brain) -> None:
     brain.best_profit = max(brain.best_profit, risk.booked(brain))
     if not brain.started_at or brain.auto_slots >= earned_slots(brain):
         return
-    kind = _default_kind(brain)
+    kind = default_kind(brain)
     if brain.work_bank.band == "normal" and not _full(brain, kind) and _both_sides(brain):
         brain.auto_slots += 1
         brain.look_again(_create(brain, kind, ""))

@@ -248,11 +248,13 @@ def governor_status(brain: Brain) -> dict[str, Any]:
 
 
 def auto_slots_status(brain: Brain) -> dict[str, Any]:
-    """Slots added for profit, earned so far, and at most; the profit that earns the next."""
+    """Slots added for profit, earned so far, and at most; the profit that earns the next, and the
+    kind it would be of, as of any slot added without one."""
     slots = brain.settings.slots
     next_at = (brain.best_profit // slots.slot_profit_threshold + 1) * slots.slot_profit_threshold
     return {"added": brain.auto_slots, "earned": lifecycle.earned_slots(brain),
-            "max": slots.max_auto_slots, "next_at": next_at}  # fmt: skip
+            "max": slots.max_auto_slots, "next_at": next_at,
+            "kind": lifecycle.default_kind(brain)}  # fmt: skip
 
 
 def _fill_health(brain: Brain, price: Decimal) -> dict[str, Any]:

@@ -83,12 +83,13 @@ def question_for(
         return None
     words = _words(orders, status)
     lines = [line.format_map(words) for line in row.detail]
-    return Question(row, orders, lines + _odds(orders[0], status), view)
+    return Question(row, orders, lines + _odds(row, orders[0], status), view)
 
 
-def _odds(args: Order, status: Status) -> list[str]:
+def _odds(row: Action, args: Order, status: Status) -> list[str]:
     """What the bet is, before a cycle slot is added."""
-    odds = status.governor.get("odds") if args.get("kind") == "cycle" else None
+    kind = args.get("kind", status.auto_slots.get("kind"))
+    odds = status.governor.get("odds") if (row.engine, kind) == ("add", "cycle") else None
     return [] if odds is None else [odds.text, *[f"▲ {odds.warning}"] * bool(odds.warning)]
 
 
@@ -99,7 +100,7 @@ def _risky(row: Action, orders: list[Order], view: View, status: Status) -> bool
             return many
         case "many_or_caution":
             many = args.get("count", 1) > MANY_SLOTS
-            return many or status.capacity.band == "caution" or bool(_odds(args, status))
+            return many or status.capacity.band == "caution" or bool(_odds(row, args, status))
         case "big_change":
             old, new = getattr(status.settings, row.now), Decimal(args["value"])
             return bool(abs(new - old) * HUNDRED > BIG_CHANGE_PCT * old)
@@ -130,7 +131,8 @@ def _words(orders: list[Order], status: Status) -> dict[str, object]:
     bank, settings, args = status.capacity, status.settings, orders[0]
     words: dict[str, object] = {
         "orders": bank.used, "band": bank.band.upper(), "headroom": bank.headroom,
-        "quote": status.pair.quote, "count": 1, "kind": "default", "target": "the oldest",
+        "quote": status.pair.quote, "count": 1,
+        "kind": status.auto_slots.get("kind", "default"), "target": "the oldest",
         "reason": status.engine.reason,
         "suggestion": _suggestion(args, status), "entry_pct": settings.entry_pct,
         "profit_pct": settings.profit_pct, **args,

@@ -88,7 +88,8 @@ def test_an_operator_adds_pauses_and_leaves(
     assert "BTC/USD" in screen and "S 2 + C 0" in screen and "\ufffd" not in screen
     assert len(screen.rstrip("\n").splitlines()) == size[1]
     terminal.keys(":add", "Enter")
-    terminal.shows(r"S 2 \+ C 1[\s\S]*ok: slot 3 cycle added")
+    terminal.shows(r"CONFIRM[\s\S]*Add 1 cycle slot[\s\S]*CYCLE SLOTS LOSE MONEY HERE")
+    terminal.shows(r"S 2 \+ C 1[\s\S]*ok: slot 3 cycle added", answer="Enter")
     terminal.keys("p")
     terminal.shows(r"CONFIRM[\s\S]*Pause the bot\?")
     terminal.shows("▲ PAUSED", answer="Enter")
