@@ -178,7 +178,9 @@ class AppendFile:
     def _open(self, path: Path) -> None:
         self.fd = self._disk.open_append(path)
         self.path, self.failure, self._buffer = path, "", bytearray()
-        self.written = self.synced = os.fstat(self.fd).st_size
+        found = os.fstat(self.fd)
+        self.written = self.synced = found.st_size
+        self._identity = found.st_dev, found.st_ino
 
     @property
     def offset(self) -> int:
@@ -197,9 +199,19 @@ class AppendFile:
         self._check()
         if self._buffer:
             self._before_flush()
+            self._check_place()
             data = bytes(self._buffer)
             self._buffer.clear()
             self._disk.write(self, data)
+
+    def _check_place(self) -> None:
+        """What is written to a file that somebody moved or removed is lost."""
+        with contextlib.suppress(OSError):
+            found = os.stat(self.path)
+            if (found.st_dev, found.st_ino) == self._identity:
+                return
+        self.failure = "was moved, replaced or removed while it was written to"
+        raise DiskError(f"{self.path}: {self.failure}")
 
     def sync(self) -> None:
         """Flush, and return when all of it would survive a power loss."""

@@ -107,6 +107,25 @@ def test_a_full_disk_halts_in_sight_and_resume_reads_the_directory_again(
     assert runner.send("add").result(10).ok
 
 
+def test_a_ledger_taken_away_halts_and_is_written_again_on_resume(
+    start: Callable[..., Runner], tmp_path: Path
+) -> None:
+    runner = start()
+    wait_for(lambda: bool(runner.ledger(None, 5)))
+    assert runner.data_path is not None
+    ledger = runner.data_path / "ledger.jsonl"
+    ledger.rename(tmp_path / "away.jsonl")
+    runner.send("add").result(10)  # so that something will be booked
+    wait_for(lambda: state_of(runner) == "halted")
+    status = runner.status()
+    assert status is not None
+    assert "was moved, replaced or removed" in status.engine.reason
+    assert runner.send("resume").result(10).ok
+    wait_for(lambda: state_of(runner) == "running")
+    again = ledger.read_bytes()
+    assert again.startswith((tmp_path / "away.jsonl").read_bytes()), "the journal has it all"
+
+
 def test_stopping_saves_and_the_next_start_goes_on(start: Callable[..., Runner]) -> None:
     first = start()
     wait_for(
