@@ -78,7 +78,6 @@ def on_screen(
 
 
 def _trade(runner: Runner, read_only: bool) -> None:
-    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         _show(runner, runner.settings, read_only)
     finally:
@@ -130,6 +129,7 @@ def _show(client: EngineClient, settings: Settings, read_only: bool) -> str:
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
+    sys.setswitchinterval(SWITCH_SECONDS)
     from gridbot.tui.app import run as run_app
 
     with contextlib.suppress(SystemExit):
