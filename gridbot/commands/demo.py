@@ -15,7 +15,7 @@ from gridbot.engine.runner import Runner
 from gridbot.tui.demo import Hand, demo_settings
 
 
-def show(choices: Choices) -> None:
+def show(choices: Choices, read_only: bool) -> None:
     """Run the show until the visitor leaves; the directory is removed whatever happens."""
     with tempfile.TemporaryDirectory(prefix="gridbot-demo-") as path:
         runner = Runner(demo_settings(choices.load().settings), Path(path) / "data")
@@ -33,7 +33,7 @@ def show(choices: Choices) -> None:
             from gridbot.tui.app import run as run_app
 
             with contextlib.suppress(SystemExit):
-                run_app(runner, runner.settings)
+                run_app(runner, runner.settings, read_only)
         finally:
             hand.stop()
             runner.close()

@@ -55,7 +55,9 @@ def on_screen(
     if demo:
         from gridbot.commands.demo import show
 
-        show(choices)
+        if attach:
+            raise click.UsageError("--demo is a show of its own: leave --attach out.")
+        show(choices, read_only)
         return
     loaded = choices.load()
     refuse_simulation(loaded.data_dir)
