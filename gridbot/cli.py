@@ -146,7 +146,9 @@ STARTING = [
 _add(
     cli, "tui", "trade.on_screen", *STARTING,
     Option(["--attach"], is_flag=True, help="Only watch an engine that runs; never start one."),
-    Option(["--read-only"], is_flag=True, help="Only look: whatever would act is refused."),
+    Option(["--read-only"], is_flag=True,
+           help="Only look: whatever would act is refused. Without a running engine it starts one "
+           "in mode sim alone."),
     Option(["--demo"], is_flag=True,
            help="A show: 24 slots on a lively simulated market, in a directory that is removed."),
 )  # fmt: skip

@@ -668,7 +668,7 @@ def test_check_paints_the_money_picture() -> None:
         "full house      84 sticky slots hold up to 168 orders; 123 of them wait for capacity",
         "capital         about 10 quote and the same worth of base per slot, 140 of each for "
         "14 slots; funds.quote 55 pays for 5 buy entries",
-        "not default     4 of 81 settings",
+        "not default     4 of 82 settings",
         "  exchange.tier = starter [flag --set exchange.tier]",
         "  funds.quote = 55 [flag --set funds.quote]",
         "  grid.profit_pct = 1.5 [flag --set grid.profit_pct]",

@@ -67,6 +67,12 @@ def on_screen(
             f"{loaded.data_dir}: no engine runs there to attach to: start one with gridbot run "
             "--headless, or leave --attach out"
         )
+    if read_only and not runs and loaded.settings.run.mode != "sim":
+        raise DirectoryError(
+            f"{loaded.data_dir}: no engine runs there to look at, and --read-only starts none that "
+            f"trades (mode {loaded.settings.run.mode}): start one with gridbot run --headless, "
+            "then gridbot tui --attach --read-only"
+        )
     if not runs:
         runner = _runner(loaded, yes, adopt, serve_after_seconds=SCREEN_FIRST_SECONDS)
         try:

@@ -176,11 +176,12 @@ def _set_percent(name: str, brain: Brain, args: Args) -> str:
 
 
 def _slot(brain: Brain, args: Args) -> Slot:
-    slot = brain.slots.get(args.get("slot", -1))
+    number = args.get("slot")
+    slot = brain.slots.get(number) if type(number) is int else None  # True is no slot 1
     if slot is None:
         few = len(brain.slots) <= 12
         ids = ", ".join(map(str, brain.slots)) if few else f"1 to {brain.next_slot_id - 1}"
-        raise Refusal("E30", f"no slot {args.get('slot')} ({ids or 'none'} exist)")
+        raise Refusal("E30", f"no slot {number} ({ids or 'none'} exist)")
     return slot
 
 

@@ -135,6 +135,7 @@ class TuiSettings(msgspec.Struct, frozen=True):
     fps: int = 12
     theme: str = "factory-dark"
     glyphs: Literal["unicode", "ascii"] = "unicode"
+    bell: bool = True
 
 
 class SimSettings(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One word after a verb; ``low`` and ``high`` are inclusive."""
 
     name: str
-    type: Literal["slot", "slots", "place", "int", "decimal", "choice", "word", "text"]
+    type: Literal["slot", "slots", "place", "int", "decimal", "choice", "word", "path", "text"]
     title: str = ""
     optional: bool = False
     keyed: bool = False
@@ -64,6 +64,7 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "slots": "N|all|marked",
             "place": "N|ALIAS",
             "word": name,
+            "path": name,
             "text": name,
         }
         numbers = name if len(self.high) > 6 else f"{self.low}..{self.high}"
@@ -205,8 +206,10 @@ def _find_verb(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _only(names: Iterable[str], word: str) -> str:
-    """The one name that begins with ``word``, or nothing."""
+    """The name that is ``word``, else the one that begins with it, or nothing."""
     fitting = sorted(name for name in names if name.startswith(word))
+    if word in fitting:
+        return word
     if len(fitting) > 1:
         raise CommandError("E38", f'"{word}" fits {", ".join(fitting)}')
     return fitting[0] if fitting else ""
@@ -249,6 +252,8 @@ def _match(row: Action, verb: str, words: list[str], scene: Scene) -> dict[str, 
 def _takes(argument: Argument, word: str) -> bool:
     if argument.optional and argument.type == "choice":
         return any(choice.startswith(word.lower()) for choice in argument.choices)
+    if argument.type == "path":  # anything else is more likely another word misspelt
+        return "/" in word or "." in word
     several = argument.type == "slots" and word.lower() in SEVERAL
     whole_only = argument.optional and argument.type in ("slot", "slots", "int")
     return not whole_only or several or bool(_WHOLE.fullmatch(word))

@@ -98,6 +98,9 @@ def read_command(body: bytes, at: float) -> Command:
     if strange:
         wanted = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
         raise Refused(400, "E10", f'{asked.action}: no argument "{strange[0][:40]}"; {wanted}')
+    for name, value in asked.args.items():  # True is 1 to a lookup: it would hit slot 1
+        if isinstance(value, bool) and name != "force":
+            raise Refused(400, "E10", f"{asked.action}: {name} cannot be true or false")
     return Command(asked.id or uuid4().hex, at, asked.actor, asked.action, asked.args)
 
 

@@ -100,7 +100,9 @@ def _reason(error: Exception) -> str:
         return f"it is another version of gridbot: {error}"
     if isinstance(error, httpx.ConnectError | FileNotFoundError):
         return "nobody listens there"
-    return str(error) or type(error).__name__
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "it does not answer in time"
+    return str(error) or "the connection broke"
 
 
 class RemoteClient:

@@ -134,7 +134,8 @@ def window_title(view: View) -> str:
 def footer(view: View, mode: str, note: str, width: int) -> Line:
     """The mode word, key hints that act now, and on the right what was typed or went wrong."""
     head: list[Piece] = [(0, f" {mode} ", "title"), (0, "│", "dim")]
-    right: list[Piece] = [(1, f" {note} ", "warn")] if note else []
+    room = max(width - sum(len(text) for _, text, _ in head) - 2, 0)
+    right: list[Piece] = [(0, f" {cell(note, min(len(note), room))} ", "warn")] if note else []
     if mode != "NORMAL":
         hint = f"body held {span(view.now - (view.held_at or view.now))}, header live"
         if mode == "COMMAND" and not note:

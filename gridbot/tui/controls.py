@@ -15,6 +15,7 @@ from gridbot.engine.actions import Action, CommandError, default_args, key_map, 
 from gridbot.engine.client import EngineClient
 from gridbot.tui.body import Body, make_body
 from gridbot.tui.cells import clock
+from gridbot.tui.checks import ANSWERS, answered, check
 from gridbot.tui.command_line import CommandLine
 from gridbot.tui.dialogs import Question, question_for
 from gridbot.tui.keys import Chords, Press
@@ -24,13 +25,12 @@ from gridbot.tui.look import Looks
 from gridbot.tui.preferences import load_history, load_look, save_history
 from gridbot.tui.reader import Reader, Toasts
 from gridbot.tui.selecting import Selecting
-from gridbot.tui.sending import Order, Sender
+from gridbot.tui.sending import ASKS, Order, Origin, Sender, refusal
 from gridbot.tui.switching import LEAVE_HINT, Switching
 from gridbot.tui.view import View
 
 REPEAT_SECONDS = 0.3  # a held key acts once; only moves repeat
 MESSAGES_MAX = 500
-ANSWERS = ("governor.approve", "governor.dismiss")
 AIMED = {"order.close", "order.write_off"}  # by key they mean the order under the cursor
 JUMPS = {"move.first", "move.last", "slot.jump", "alarm.next",
          "find.text", "find.next", "find.prev"}  # fmt: skip
@@ -60,10 +60,15 @@ class Controls:
         self.page_rows, self.depth = 10, ""  # told by the deck
         self.bodies: dict[str, Body] = {}
         self.acted: tuple[str, float] = ("", 0.0)  # the last action by key, and when
+        self._acted_by: tuple[str, ...] = ()  # the keys that meant it
         self.before: int | None = None  # the slot selected before the last act
         self._before_digits: int | None = None
         self._presses = 0
-        self._typed = "", 0  # a command under way, and the presses till then
+        self._typed = ""  # the command under way, if it came from the bar
+        self.fault = ""  # what went wrong in the body that is shown
+        self._faults: set[tuple[str, type[Exception]]] = set()
+        self.rings = False  # the bell is wanted
+        self._critical: set[tuple[str, int | None]] = set()
         self.parts = [part(self) for part in (Selecting, Switching, Lists, Looks, Leaving)]
         self.note(complaint, "warn")
 
@@ -114,12 +119,29 @@ class Controls:
             part(now)
         for told in [one for body in self.bodies.values() for one in body.notices()]:
             self.note(*told)
+        critical = {(one.name, one.slot) for one in view.symptoms if one.severity == "bad"}
+        self.rings |= view.settings.tui.bell and bool(critical - self._critical)
+        self._critical = critical
         self.settle()
 
     def settle(self) -> None:
         """Hold the body while something is open over it; let it look at what is new."""
         self.note(self.view.hold(self.mode != "NORMAL"), "warn")
-        self.body.tick()
+        try:
+            self.body.tick()
+            self.fault = ""
+        except Exception as error:
+            self.fault = self.failed(error)
+
+    def failed(self, error: Exception) -> str:
+        """A fault in the body that is shown: told once; what stands in the body's place. The screen
+        goes on, and with it an engine inside this terminal."""
+        name, kind = self.view.name, type(error)
+        text = " ".join(f"the {name} view failed: {kind.__name__}: {error}".split())
+        if (name, kind) not in self._faults:
+            self._faults.add((name, kind))
+            self.note(text, "bad")
+        return text
 
     def close(self) -> None:
         """Let go of everything and keep the command history."""
@@ -160,7 +182,7 @@ class Controls:
         yes = question.key(key, self.now())
         if yes is None:
             return
-        self.question, self._typed = None, (self._typed[0], self._presses)
+        self.question = None
         if not yes:
             return
         try:
@@ -169,7 +191,7 @@ class Controls:
             self.note(str(error), "bad")
 
     def _pressed(self, press: Press) -> None:
-        view = self.view
+        view, self._typed = self.view, ""
         if not press.actions:  # a digit: its slot is selected at once
             self._before_digits = view.selected if press.fresh else self._before_digits
             view.came_from = self._before_digits if press.fresh else view.came_from
@@ -180,11 +202,14 @@ class Controls:
         count = {"count": press.number} if row.counts and press.number else {}
         if press.number is not None and row.counts:
             view.select(self._before_digits or 0)
-        (last, at), self.acted = self.acted, (row.id, self.now())
-        if row.engine and last == row.id and 0 <= self.now() - at < REPEAT_SECONDS:
+        (_, at), self.acted = self.acted, (row.id, self.now())
+        last, self._acted_by = self._acted_by, press.keys  # the same keys may mean the opposite now
+        if row.engine and last == press.keys and 0 <= self.now() - at < REPEAT_SECONDS:
             return
         try:
-            aimed = {"target": self._target()} if row.id in AIMED else self._suggestion(row)
+            if row.where and view.name not in row.where:
+                raise CommandError("E88", f"that works in: {' '.join(row.where)}")
+            aimed = {"target": self._target()} if row.id in AIMED else {}
             self._start(row, {**default_args(row, view.scene), **count, **aimed})
         except CommandError as error:
             self.note(str(error), "warn" if row.where or row.when else "bad")
@@ -198,7 +223,7 @@ class Controls:
             return "E93: read-only session"
         if row.engine and self.view.live is None:
             return "E05: no picture of the engine yet"
-        if row.where and self.view.name not in row.where and row.keys:
+        if row.where and self.view.name not in row.where and not row.verbs:
             return f"E88: that works in: {' '.join(row.where)}"
         return self.view.why_not(row.when)
 
@@ -207,6 +232,12 @@ class Controls:
         if text := self.why_not(row):
             code, _, reason = text.partition(": ")
             raise CommandError(code, reason)
+        if row.id == "app.readonly" and args["name"] == "off" and self.read_only_for_good:
+            raise CommandError("E93", "read-only session")
+        if row.id in ANSWERS and "id" not in args:
+            chosen = getattr(self.body, "selected_suggestion", None)
+            args = {**args, **answered(chosen, self.view.live)}
+        check(row, args, self.view.live)
         orders = self._orders(row, args)
         self.question = question_for(row, orders, self.view)
         if self.question is None:
@@ -239,17 +270,9 @@ class Controls:
         many = f"name one: {' '.join(names)}" if names else "no exit or recovery waits there"
         raise CommandError("E41", many)
 
-    def _suggestion(self, row: Action) -> dict[str, Any]:
-        """The suggestion a key means: the one under the cursor, if it waits for an answer."""
-        chosen, live = getattr(self.body, "selected_suggestion", None), self.view.live
-        if row.id not in ANSWERS or chosen is None or live is None:
-            return {}
-        waits = [one.id for one in live.governor["suggestions"] if one.state == "pending"]
-        return {"id": chosen} if chosen in waits else {}
-
     def _go(self, row: Action, orders: list[Order]) -> None:
         if row.engine and not (row.id == "bot.stop" and not self.view.attached):
-            self.sender.send(row, orders, self.now())
+            self.sender.send(row, orders, self.now(), Origin(self._typed, self._presses))
             return
         self.before = self.view.selected
         self.act(row.local or "stop", **orders[0])
@@ -277,17 +300,17 @@ class Controls:
 
     def _submit(self, text: str) -> None:
         self.line.remember(text)
-        self.commanding, self._typed = False, (text, self._presses)
+        self.commanding, self._typed = False, text
         try:
             self._start(*parse(text, self.view.scene))
         except CommandError as error:
             self.commanding, self.line.error = True, str(error)
             self.keep(self.now(), f":{text}  {error}")
 
-    def _answered(self, row: Action, answers: Sequence[tuple[Order, Ack]]) -> None:
-        """The engine's answers: a question, or a refusal that brings the command back.
-        The bar opens again only if nothing was pressed since, so that no key lands in it unseen.
-        """
+    def _answered(self, row: Action, answers: Sequence[tuple[Order, Ack]], origin: Origin) -> None:
+        """The engine's answers: a question, or a refusal that brings the command back. Either opens
+        only if nothing was pressed since, so that no key meant for elsewhere lands in it."""
+        undisturbed = origin.presses == self._presses and self.mode == "NORMAL"
         asked = [
             ({**order, "force": ack.confirm or True}, ack.message)
             for order, ack in answers
@@ -295,9 +318,11 @@ class Controls:
         ]
         if asked:
             orders, reasons = zip(*asked, strict=True)
-            self.question = question_for(row, list(orders), self.view, reasons)
+            if undisturbed:
+                self.question = question_for(row, list(orders), self.view, reasons)
+                return
+            self.note(f"{ASKS}: {'; '.join(reasons)}; give the command again", "warn", ASKS)
             return
-        (typed, presses), self._typed = self._typed, ("", 0)
         ack = answers[0][1]
-        if not ack.ok and typed and presses == self._presses and self.mode == "NORMAL":
-            self.open_bar(typed, f"{ack.code}: {ack.message}")
+        if not ack.ok and origin.typed and undisturbed:
+            self.open_bar(origin.typed, refusal(ack, "", ": "))

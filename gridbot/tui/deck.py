@@ -20,7 +20,7 @@ from textual.driver import Driver
 from gridbot.core.settings import Settings
 from gridbot.engine.client import EngineClient
 from gridbot.tui import chrome
-from gridbot.tui.cells import Line, length
+from gridbot.tui.cells import Line, cell, length
 from gridbot.tui.controls import Controls
 from gridbot.tui.dialogs import DIALOG_CELLS
 from gridbot.tui.keys import key_name
@@ -62,7 +62,7 @@ class Deck(App[None], inherit_bindings=False):
         lines = partial(Lines, self._palette)
         yield lines("header", lambda w, h: chrome.header(view, w))
         with Container(id="body"):
-            yield lines("drawn", lambda w, h: controls.body.draw(w, h))
+            yield lines("drawn", self._draw_body)
         yield lines("summary", lambda w, h: chrome.summary(view, w))
         yield lines("ticker", lambda w, h: [chrome.ticker(view, w)])
         yield lines("alarm", lambda w, h: [chrome.alarm(view, w)])
@@ -70,6 +70,16 @@ class Deck(App[None], inherit_bindings=False):
         foot = partial(chrome.footer, view)
         yield lines("footer", lambda w, h: [foot(controls.mode, controls.footnote, w)])
         yield from self._overlays
+
+    def _draw_body(self, width: int, height: int) -> list[Line]:
+        """The body's rows, or what is wrong with it: an error there must not end the screen."""
+        fault = self.controls.fault
+        try:
+            if not fault:
+                return self.controls.body.draw(width, height)
+        except Exception as error:
+            fault = self.controls.failed(error)
+        return [[], [(f"  {cell(fault, max(width - 4, 0))}", "bad")]]
 
     def on_mount(self) -> None:
         self._set_ground()
@@ -118,6 +128,9 @@ class Deck(App[None], inherit_bindings=False):
 
     def tick(self) -> None:
         self.controls.tick()
+        if self.controls.rings:
+            self.controls.rings = False
+            self.bell()
         self.draw()
 
     def draw(self) -> None:
@@ -156,11 +169,12 @@ class Deck(App[None], inherit_bindings=False):
             made = self._widgets[name] = self.controls.body.widget()
             if made is not None:
                 self.screen.query_one("#body").mount(made)
-                self.controls.body.tick()
+                self.controls.settle()
+        works = not self.controls.fault
         for other, widget in self._widgets.items():
             if widget is not None:
-                widget.display = other == name
-        self.screen.set_class(self._widgets[name] is not None, "owned")
+                widget.display = other == name and works
+        self.screen.set_class(self._widgets[name] is not None and works, "owned")
 
     def _restyle_widgets(self) -> None:
         look = self.controls.look

@@ -20,6 +20,7 @@ BIG_CHANGE_PCT = 50
 MANY_SLOTS = 3
 LISTED_MAX = 12
 DIALOG_CELLS = 64
+NAMED = ("suggestion", "entry_pct", "profit_pct", "band", "kind")  # in a question, and may change
 PLACES = {"sim": "SIM market", "paper": "PAPER account", "live": "LIVE account"}
 
 
@@ -36,7 +37,7 @@ class Question:
         self.yes, self.no = ("y", "n") if row.confirm == "low" else ("Enter", "Esc")
         self.typed = self.error = ""
         self.opened_at = view.now
-        self._about = _about(orders, status)
+        self._about = _about(row, orders, status)
 
     def key(self, name: str, now: float) -> bool | None:
         """True: do it; False: leave it; None: not answered yet."""
@@ -58,7 +59,7 @@ class Question:
 
     def outdated(self, view: View) -> bool:
         """Whether what it asks about is no longer as it was."""
-        return view.live is not None and _about(self.orders, view.live) != self._about
+        return view.live is not None and _about(self.row, self.orders, view.live) != self._about
 
     def draw(self, width: int) -> list[Line]:
         rows: list[Line] = [[], *_wrap(self.text, width - 6, "title"), []]
@@ -118,13 +119,16 @@ def _meant(orders: list[Order], status: Status) -> list[SlotStatus]:
     return [slot for slot in status.slots if str(slot.id) in names]
 
 
-def _about(orders: list[Order], status: Status) -> object:
-    """What must stay as it is while the question is open: run state, the slots and what waits."""
+def _about(row: Action, orders: list[Order], status: Status) -> object:
+    """What must stay as it is while the question is open: run state, the slots and what waits, and
+    of the rest what the question names. No more: it should not close for what it is not about."""
     slots = [
         (slot.id, slot.kind, slot.phase, [one.local_id for one in slot.recoveries])
         for slot in _meant(orders, status)
     ]
-    return status.engine.state == "halted", slots
+    words = _words(orders, status)
+    named = [words[name] for name in NAMED if f"{{{name}}}" in row.ask]
+    return status.engine.state == "halted", slots, named
 
 
 def _words(orders: list[Order], status: Status) -> dict[str, object]:

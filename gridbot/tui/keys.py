@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gridbot.engine.actions import Action
 
 CHORD_SECONDS = 0.4
-DIGITS_MAX = 4
+DIGITS_MAX = 9
 NAMES = {
     "up": "Up", "down": "Down", "left": "Left", "right": "Right", "home": "Home", "end": "End",
     "pageup": "PgUp", "pagedown": "PgDn", "enter": "Enter", "escape": "Esc", "space": "Space",
@@ -34,6 +34,7 @@ class Press(NamedTuple):
     actions: tuple[Action, ...]
     number: int | None = None
     fresh: bool = False  # the first digit of a number
+    keys: tuple[str, ...] = ()
 
 
 class Chords:
@@ -58,7 +59,7 @@ class Chords:
             return None
         self.drop()
         if found:
-            return Press(found, number)
+            return Press(found, number, keys=keys)
         return self.feed(key, now) if len(keys) > 1 else None
 
     def expire(self, now: float) -> None:

@@ -263,6 +263,11 @@ def _slot_row(
     return [(text, f"{style} select") for text, style in row] if chosen else row
 
 
+def words_of(slot: SlotStatus, view: View) -> list[str]:
+    """All columns of a slot's row, and its condition, in words."""
+    return [*(one.draw(slot, view)[0] for one in COLUMNS), condition(slot, view)[2]]
+
+
 def clip(text: str, width: int) -> str:
     """Text cut with a mark, but never within a figure."""
     if len(text) <= width:

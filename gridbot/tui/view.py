@@ -67,6 +67,7 @@ class View:
     def _show(self, status: Status) -> str:
         self.body = status
         ids = [slot.id for slot in status.slots]
+        self.marked &= set(ids)
         if self.selected in ids:
             return ""
         gone, wanted = self.selected, self.selected or 0

@@ -206,6 +206,7 @@ BAD_BODIES = [
     b'{"action": "halt"}', b'{"action": "pause", "id": ""}', b'{"action": "pause", "id": "a b"}',
     b'{"action": "pause", "actor": "governor"}', b'{"action": "add", "args": {"cnt": 2}}',
     b'{"action": "toggle", "args": {"slot": NaN}}', b'{"action":"toggle","args":{"slot":{"a":1}}}',
+    b'{"action": "remove", "args": {"slot": true}}', b'{"action": "approve", "args": {"id": true}}',
     b'{"action": "toggle", "args": {"slot": 9999999999999999999999}}',
     b'{"action": "alias", "args": {"slot": 1, "alias": "\\ud800"}}',
     b'{"action": "\\ud800"}', b'{"action": "alias", "args": {"alias": "' + b"x" * 4001 + b'"}}',

@@ -16,7 +16,7 @@ from gridbot.core.settings import Settings
 from gridbot.engine.client import EngineClient
 from gridbot.engine.control import Control
 from gridbot.engine.disk import Disk
-from gridbot.engine.remote import Asking, NoEngine, RemoteClient
+from gridbot.engine.remote import Asking, NoEngine, RemoteClient, _reason
 from gridbot.engine.runner import Runner
 from gridbot.engine.status import Status
 from tests.simulation.harness import settings_with
@@ -241,3 +241,15 @@ def test_single_requests(start: Start, tmp_path: Path) -> None:
     assert asking.act("pause", {}).message.startswith("paused")
     assert asking.act("pause", {}).code == "E20"
     assert asking.status() == runner.status()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (httpx.ReadTimeout(""), "it does not answer in time"),
+        (httpx.ReadError(""), "the connection broke"),
+        (httpx.ConnectError("x"), "nobody listens there"),
+    ],
+)
+def test_what_went_wrong_is_told_in_words(error: Exception, words: str) -> None:
+    assert _reason(error) == words

@@ -183,3 +183,9 @@ def test_a_command_that_meets_a_full_disk_is_answered(tmp_path: Path) -> None:
         assert runner.send("resume").result(10).ok
     finally:
         runner.close()
+
+
+def test_true_is_no_number_of_a_slot() -> None:
+    talk = Talk(settings_with(slots={"initial_slots": 2}))
+    ack = talk.command("remove", slot=True).acks[0]
+    assert (ack.ok, ack.code, ack.message) == (False, "E30", "no slot True (1, 2 exist)")

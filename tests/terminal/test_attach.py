@@ -69,6 +69,11 @@ class Place:
             f"{sys.executable} {line}; echo LEFT $?; exec cat",
         )  # fmt: skip
 
+    def shell(self) -> None:
+        """A terminal with a shell that knows jobs."""
+        size = ("-x", "110", "-y", "30")
+        self._tmux("-f", "/dev/null", "new-session", "-d", *size, "bash --norc -i")
+
     def _tmux(self, *words: str) -> str:
         done = subprocess.run(
             ["tmux", "-S", str(self._tmux_socket), *words], capture_output=True, text=True,
@@ -168,7 +173,8 @@ def test_an_engine_killed_under_the_screen_leaves_its_picture_and_comes_back(pla
     assert "BTC/USD" in screen and "■ GONE" in screen, "the last picture stays"
     assert "engine    stopped" in place.gridbot("status").stdout
     place.keys(":add sticky", "Enter")
-    place.shows("refused: gone no answer from the engine")
+    place.shows("no answer from the engine: (it is gone|nobody listens there)|no engine answers")
+    assert "refused" not in place.screen()
     place.keys("Escape", "Escape")
     later = place.run()
     place.shows("● RUNNING")
@@ -233,4 +239,33 @@ def test_attach_insists_on_an_engine(place: Place) -> None:
     screen = place.shows("LEFT 2").replace("\n", "")
     assert "no engine runs there to attach to" in screen
     assert "gridbot run --headless" in screen
+    assert not place.data.exists()
+
+
+def test_a_suspended_screen_comes_back_as_it_was(place: Place) -> None:
+    engine = place.run()
+    place.shell()
+    command = f"{sys.executable} -m gridbot tui --attach --data-dir {place.data}"
+    place.keys(command, "Enter")
+    place.shows(r"● RUNNING +SIM[\s\S]*NORMAL")
+    for _ in range(2):
+        place.keys("C-z")
+        place.shows(r"Stopped")
+        place.keys("fg", "Enter")
+        place.shows(r"● RUNNING +SIM[\s\S]*NORMAL")
+        place.keys("gs")
+        place.shows("ALIAS")
+        place.keys("gf")
+        place.shows(r"\[factory\]")
+    place.keys(":q", "Enter")
+    place.shows("detached; engine RUNNING")
+    goes_on(place, engine)
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_a_screen_that_only_looks_starts_no_engine_that_trades(place: Place, mode: str) -> None:
+    needed = "exchange.pair=BTC/USD", "funds.quote=100", "funds.base=0"
+    place.look("--read-only", f"--set run.mode={mode}", *(f"--set {one}" for one in needed))
+    screen = place.shows("LEFT 2").replace("\n", "")
+    assert "--read-only starts none that trades" in screen and "--attach" in screen
     assert not place.data.exists()

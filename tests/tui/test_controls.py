@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gridbot.tui.body import VIEWS
 from gridbot.tui.controls import Controls
 from gridbot.tui.preferences import Look, load_history, load_look, save_look, themes
 
+from .drawn import GOVERNOR, suggestion
 from .pictures import NOW, StillClient, status
 from .test_deck import Hand
 
@@ -319,3 +321,85 @@ def test_the_pages_are_those_of_the_table(page: str) -> None:
     assert (ROOT / "docs" / page).read_text(encoding="utf-8") == wanted, (
         "python -m gridbot.tui.manual docs"
     )
+
+
+# --- what the picture tells already -----------------------------------------------------------
+
+
+def pending(*numbers: int) -> Any:
+    made = tuple(suggestion(one, "pending", "sticky", one) for one in numbers)
+    old = suggestion(99, "dismissed", "sticky", 8)
+    return GOVERNOR | {"suggestions": (*made, old), "pending": len(numbers)}
+
+
+def test_an_approval_is_of_the_suggestion_that_was_shown() -> None:
+    session = Session(governor=pending(7))
+    session.keys("A")
+    question = session.controls.question
+    assert question is not None and "suggestion 7: slots 7" in question.text
+    session.keys("Enter")
+    assert session.client.sent == [("approve", {"id": 7})]
+
+
+def test_a_question_closes_when_what_it_names_changes_and_only_then() -> None:
+    bank, settings = status().capacity, status().settings
+    for text, more, closes in (
+        ("governor approve", {"governor": pending(3)}, True),
+        ("governor approve", {"governor": pending(7, 3)}, False),
+        ("set entry 5", {"settings": replace(settings, entry_pct=D(1))}, True),
+        ("set profit 9", {"settings": replace(settings, profit_pct=D(2))}, True),
+        ("add cycle 5", {"capacity": replace(bank, band="caution")}, True),
+        ("stop", {"governor": pending(3), "capacity": replace(bank, band="caution")}, False),
+    ):
+        session = Session(governor=pending(7))
+        session.command(text)
+        assert session.controls.question is not None, text
+        session.client.picture = status(**{"governor": pending(7), **more})
+        session.controls.tick()
+        assert (session.controls.question is None) == closes, text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("set profit 0.1", "E15: 0.1 is under the fee floor 1"),
+        ("governor approve 98", "E51: no suggestion 98"),
+        ("governor approve 99", "E52: suggestion 99 is dismissed"),
+        ("governor dismiss 98", "E51: no suggestion 98"),
+        ("governor approve", "E55: say which: 7 (sticky, governor), 3 (sticky, governor)"),
+        ("readonly off", "E93: read-only session"),
+    ],
+)
+def test_what_must_fail_is_refused_before_any_question(text: str, says: str) -> None:
+    session = Session(governor=pending(7, 3))
+    session.controls.read_only_for_good = True
+    session.command(text)
+    assert session.told == says and session.controls.question is None
+    assert session.client.sent == []
+
+
+def test_only_what_was_refused_is_called_so() -> None:
+    session = Session()
+    for code, text in (("E31", "refused: E31 it is so"), ("gone", "it is so")):
+        session.command("add sticky")
+        session.client.answer(False, "it is so", code)
+        session.controls.tick()
+        assert session.controls.toasts.shown[-1][0] == text
+        assert session.controls.footnote == text.removeprefix("refused: ").replace("31 ", "31: ")
+        session.keys("Esc")
+
+
+def test_marks_of_removed_slots_do_not_stand_in_the_way() -> None:
+    session = Session()
+    session.command("jump 12")
+    session.keys("v")
+    session.client.picture = status(slots=3)
+    session.controls.tick()
+    session.keys("P")
+    assert session.client.sent == [("pause_slot", {"slot": 3})]
+
+
+def test_a_word_that_is_no_format_is_no_file() -> None:
+    session = Session()
+    session.command("export ledger xml")
+    assert session.told == "E19: format is csv, json or jsonl"

@@ -14,10 +14,14 @@ from gridbot.core.settings import Settings, SimSettings, TuiSettings
 from gridbot.engine.client import EngineClient
 from gridbot.engine.runner import Runner
 from gridbot.engine.status import SlotStatus
+from gridbot.tui.body import Body
+from gridbot.tui.cells import Line
 from gridbot.tui.deck import Deck
+from gridbot.tui.factory.floor import FactoryFloor
 from gridbot.tui.factory.widget import FactoryView
 from gridbot.tui.keys import NAMES
 from gridbot.tui.lines import Lines
+from gridbot.tui.views.slots import SlotsBody
 
 from .pictures import NOW, StillClient, status
 
@@ -159,9 +163,11 @@ def test_what_the_engine_refuses_stays_in_the_bar(engine: Runner) -> None:
     hand = Hand(engine)
 
     async def script(pilot: Pilot[None]) -> None:
-        await hand.command(pilot, "set profit 0.6")
-        await hand.until(pilot, lambda: "E15: 0.6 is under the fee floor 1" in hand.text)
-        assert hand.deck.controls.mode == "COMMAND" and ":set profit 0.6" in hand.text
+        await hand.command(pilot, "alias 1 heron")
+        await hand.until(pilot, lambda: hand.slot(1).alias == "heron")
+        await hand.command(pilot, "alias 2 heron")
+        await hand.until(pilot, lambda: "E33: alias taken by slot 1" in hand.text)
+        assert hand.deck.controls.mode == "COMMAND" and ":alias 2 heron" in hand.text
 
     hand.play(script)
 
@@ -336,6 +342,134 @@ def test_a_late_refusal_does_not_steal_keys() -> None:
     hand.play(script)
 
 
+@pytest.mark.parametrize(("key", "mode"), [("j", "NORMAL"), (":", "COMMAND"), ("p", "CONFIRM")])
+def test_a_late_question_of_the_engine_takes_no_key_meant_for_elsewhere(
+    key: str, mode: str
+) -> None:
+    client = StillClient(status())
+    hand = Hand(client)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await hand.press(pilot, "t")
+        await hand.press(pilot, key)
+        client.answer(False, "exit #3 is 41m old", "confirm")
+        await hand.sees(pilot, "the engine asks first: exit #3 is 41m old; give the command again")
+        assert hand.deck.controls.mode == mode
+        await hand.press(pilot, "Enter")
+        assert client.sent == [("toggle", {"slot": 1})] + [("pause", {})] * (mode == "CONFIRM")
+
+    hand.play(script)
+
+
+def test_the_same_key_twice_does_not_undo_itself() -> None:
+    client = StillClient(status())
+    hand = Hand(client)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await hand.press(pilot, "P")
+        client.picture = status(slots=1, seq=4122)
+        client.picture = replace(
+            client.picture, slots=(replace(client.picture.slots[0], paused=True),)
+        )
+        hand.deck.tick()
+        await hand.press(pilot, "P", pause=0.1)
+        assert client.sent == [("pause_slot", {"slot": 1})]
+        await hand.press(pilot, "P", pause=0.4)
+        assert client.sent[1:] == [("resume_slot", {"slot": 1})]
+
+    hand.play(script)
+
+
+def test_a_view_that_cannot_be_drawn_says_so_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hand = Hand(StillClient(status()))
+
+    def broken(body: Body, *size: int) -> list[Line]:
+        raise ValueError("no such\nrow")
+
+    async def script(pilot: Pilot[None]) -> None:
+        text = "the slots view failed: ValueError: no such row"
+        for part in ("draw", "tick"):
+            with monkeypatch.context() as patch:
+                patch.setattr(SlotsBody, part, broken)
+                for _ in range(3):
+                    hand.deck.tick()
+                await hand.sees(pilot, text)
+                await hand.press(pilot, "g", "o")
+                await hand.sees(pilot, "[governor]", "Orphan pressure")
+                await hand.press(pilot, "g", "s")
+        assert sum(text in one for one in hand.deck.controls.messages) == 1
+        await hand.sees(pilot, "ALIAS")
+
+    hand.play(script)
+
+
+@pytest.mark.parametrize("part", ["frame", "row", "see", "resize"])
+def test_a_floor_that_cannot_be_drawn_says_so_and_the_others_go_on(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand = Hand(StillClient(status()), view="factory")
+
+    def broken(floor: FactoryFloor, *more: object) -> None:
+        raise ValueError("no such tile")
+
+    async def script(pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(FactoryFloor, part, broken)
+        hand.deck.screen.refresh()
+        await pilot.resize_terminal(100, 30)
+        for _ in range(3):
+            hand.deck.tick()
+            await pilot.pause()
+        await hand.sees(pilot, "the factory view failed: ValueError: no such tile")
+        await hand.press(pilot, "g", "s")
+        await hand.sees(pilot, "ALIAS")
+
+    hand.play(script)
+
+
+@pytest.mark.parametrize("bell", [True, False])
+def test_a_new_critical_symptom_rings_the_bell_once(
+    bell: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, rung = StillClient(status(alarms=(), slots=1)), []
+    hand = Hand(client, Settings(tui=TuiSettings(bell=bell)))
+    monkeypatch.setattr(Deck, "bell", lambda deck: rung.append(1))
+
+    async def script(pilot: Pilot[None]) -> None:
+        assert not rung
+        for number in range(3):
+            client.picture = status(slots=1, seq=5000 + number)  # with slot 9 quarantined
+            hand.deck.tick()
+        assert len(rung) == bell
+
+    hand.play(script)
+
+
+def test_bauhaus_can_be_asked_for_from_every_view() -> None:
+    hand = Hand(StillClient(status()))
+
+    async def script(pilot: Pilot[None]) -> None:
+        await hand.press(pilot, "b")
+        await hand.sees(pilot, "E88: that works in: factory")
+        await hand.command(pilot, "bauhaus")
+        await pilot.pause()
+        assert hand.deck.controls.view.name == "factory"
+        assert hand.deck.screen.query_one(FactoryView).bauhaus
+
+    hand.play(script)
+
+
+def test_a_long_error_is_cut_where_there_is_no_room() -> None:
+    hand = Hand(StillClient(status()))
+
+    async def script(pilot: Pilot[None]) -> None:
+        await hand.command(pilot, "re")
+        await hand.sees(pilot, 'COMMAND │ E38: "re" fits readonly, reconcile, redraw', "…")
+
+    hand.play(script, (80, 24))
+
+
 def test_a_held_key_acts_once() -> None:
     client = StillClient(status())
     hand = Hand(client)
@@ -358,8 +492,9 @@ def test_digits_and_counts_select() -> None:
         for keys, selected in (("12", 12), ("5j", 17), ("gg", 1), ("84G", 84), ("3k", 81)):
             await hand.press(pilot, *keys)
             assert hand.deck.controls.view.selected == selected, keys
-        await hand.press(pilot, *"99G")
-        await hand.until(pilot, lambda: "E30: no slot 99" in hand.text)
+        for number in ("99", "100012"):
+            await hand.press(pilot, *number, "G")
+            await hand.sees(pilot, f"E30: no slot {number}")
 
     hand.play(script)
 

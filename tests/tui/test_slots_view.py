@@ -11,16 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from gridbot.core.settings import Settings
 from gridbot.engine.actions import CommandError
 from gridbot.engine.runner import Runner
 from gridbot.engine.status import Status
 from gridbot.tui.cells import GLYPHS, TO_ASCII
+from gridbot.tui.controls import Controls
 from gridbot.tui.table import SORTABLE, clip, number
 from gridbot.tui.views.slots import SlotsBody
 from tests.simulation.harness import settings_with
 
 from .drawn import check_size, full, opened, pictures, shown, sizes, words
-from .pictures import NOW, order, slot, status, text_of
+from .pictures import NOW, StillClient, order, slot, status, text_of
 
 
 def body_of(picture: Status | None, chosen: int = 8) -> SlotsBody:
@@ -130,6 +132,7 @@ def test_find_goes_on_in_both_directions_and_round_the_end() -> None:
 def test_marks_are_drawn_counted_and_forgotten_with_their_slot() -> None:
     body = body_of(status())
     body.view.marked |= {3, 8, 99}
+    body.view.take(status(), NOW)
     body.tick()
     text = shown(body)
     assert body.view.marked == {3, 8} and "2 marked" in text and "marks: 3, 8" in text
@@ -167,7 +170,8 @@ def test_an_entry_is_nothing_to_close() -> None:
 def test_what_is_copied_is_the_row_the_cursor_is_on() -> None:
     body = body_of(status())
     assert body.do_copy("row") == "slot 8 copied"
-    assert body.view.clipboard.startswith("8\theron\tcycle")
+    assert body.view.clipboard.startswith("8\theron\tC\tS0\t+0.410\t")
+    assert body.view.clipboard.endswith("\tdue 8m") and "{" not in body.view.clipboard
     body.do_copy("json")
     assert msgspec.json.decode(body.view.clipboard)["alias"] == "heron"
     body.do_pane(1)
@@ -312,3 +316,25 @@ def test_what_a_real_engine_tells_is_drawn_by_every_view(engine: Runner) -> None
             check_size(body, *size)
     text = "\n".join(text_of(row) for row in body_of(picture, chosen=1).draw(120, 34))
     assert str(picture.slots[0].round_trips) in text
+
+
+def test_a_slot_that_drops_out_of_the_filter_is_no_longer_the_selected_one() -> None:
+    body = body_of(status(), chosen=8)
+    body.do_filter("kind:cycle")
+    body.view.select(7)
+    body.tick()
+    assert body.view.selected == 8
+    body.do_filter("zzz")
+    assert body.view.selected is None and "0 of 12 match" in shown(body)
+
+
+@pytest.mark.parametrize("key", ["t", "P", "dd", "x", "yy"])
+def test_with_every_slot_filtered_away_no_key_acts(key: str) -> None:
+    client = StillClient(status())
+    controls = Controls(client, Settings(), lambda: NOW)
+    controls.tick()
+    for one in ("g", "s", ":", *"filter zzz", "Enter", *key):
+        controls.press(one)
+    controls.tick()
+    assert client.sent == [] and controls.question is None
+    assert controls.toasts.shown[-1][0][:3] in ("E02", "E30", "E41")

@@ -27,7 +27,7 @@ class Outbox(threading.Thread):
         self._fileno = fileno
         self._waiting: list[bytes] = []
         self._wake = threading.Condition()
-        self._closing = False
+        self.closing = False
         self.pending = 0
         self.lost = False
 
@@ -53,7 +53,7 @@ class Outbox(threading.Thread):
     def close(self, seconds: float) -> None:
         """Write what is left, for so long at most."""
         with self._wake:
-            self._closing = True
+            self.closing = True
             self._wake.notify()
         self.join(seconds)
 
@@ -61,11 +61,11 @@ class Outbox(threading.Thread):
         """Write until closed; a terminal that is gone takes everything."""
         while True:
             with self._wake:
-                while not self._waiting and not self._closing:
+                while not self._waiting and not self.closing:
                     self._wake.wait()
                 data = b"".join(self._waiting)
                 self._waiting.clear()
-                if not data and self._closing:
+                if not data and self.closing:
                     return
             self._write(memoryview(data))
 
@@ -84,8 +84,20 @@ class PatientDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self._open_outbox()
+
+    def _open_outbox(self) -> None:
         self.outbox = Outbox(sys.__stderr__.fileno() if sys.__stderr__ else 2)
         self.outbox.start()
+
+    def start_application_mode(self) -> None:
+        """Take the terminal, at the start and after a suspension, which closes the driver."""
+        again = self.outbox.closing
+        if again:
+            self._open_outbox()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if again:  # the terminal has forgotten the picture
+            self._app.call_later(self._app.screen.refresh)
 
     def write(self, data: str) -> None:
         """Hand over to the outbox; returns at once."""

@@ -49,6 +49,7 @@ class FactoryView(Widget):
         self._motion = "full"
         self._fitted = Size(0, 0)
         self.bauhaus = False
+        self.broken: Exception | None = None  # what ended the drawing; it stays blank then
         self.frame_ms: list[float] = []  # the latest, for whoever measures
 
     # --- for the deck -------------------------------------------------------------------
@@ -77,8 +78,9 @@ class FactoryView(Widget):
     def toggle(self) -> None:
         """Between factory and Bauhaus."""
         self.bauhaus = not self.bauhaus
-        self._open()
-        self.refresh()
+        if self.floor is not None:  # else it comes up that way
+            self._open()
+            self.refresh()
 
     @property
     def scrolled(self) -> str:
@@ -113,7 +115,6 @@ class FactoryView(Widget):
             self._timer.cancel()
 
     def on_resize(self) -> None:
-        self._fit()
         self.refresh()
 
     def _fit(self) -> None:
@@ -127,8 +128,12 @@ class FactoryView(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Strips as the compositor wants them, kept until their row changes."""
-        self._fit()
-        strips = [self._strip(y) for y in range(crop.y, crop.bottom)]
+        try:
+            self._fit()
+            strips = [self._strip(y) for y in range(crop.y, crop.bottom)]
+        except Exception as error:  # it would end the screen
+            self.broken = error
+            return [Strip.blank(crop.width)] * crop.height
         if crop.x or crop.width != self.size.width:
             return [strip.crop(crop.x, crop.right) for strip in strips]
         return strips
@@ -163,12 +168,18 @@ class FactoryView(Widget):
 
     def step(self) -> None:
         """One frame now, if anybody can see it."""
-        if self.floor is None or not self.size.area or not self.in_sight:
+        if self.floor is None or self.broken or not self.size.area or not self.in_sight:
             return
+        try:
+            self._frame(self.floor)
+        except Exception as error:
+            self.broken = error
+
+    def _frame(self, floor: Floor) -> None:
         if self._fitted != self.size:
             self.refresh()
         self._fit()
-        patches = self.floor.frame(self._clock())
+        patches = floor.frame(self._clock())
         self._idle = 0 if patches else self._idle + 1
         self._forget(patches)
         self.painter.paint(patches)

@@ -19,8 +19,9 @@ class FactoryBody(Body):
     def widget(self) -> "FactoryView":
         from gridbot.tui.factory.widget import FactoryView
 
-        look = self.view.look
-        self._floor = FactoryView(*look.drawn, max(look.fps, 1))
+        if self._floor is None:
+            look = self.view.look
+            self._floor = FactoryView(*look.drawn, max(look.fps, 1))
         return self._floor
 
     @property
@@ -40,13 +41,14 @@ class FactoryBody(Body):
         return was
 
     def do_bauhaus(self) -> None:
-        if self._floor is not None:
-            self._floor.toggle()
+        self.widget().toggle()
 
     def tick(self) -> None:
         """Show the floor what is and what happened."""
         if self._floor is None:
             return
+        if self._floor.broken is not None:
+            raise self._floor.broken
         view, news = self.view, self.client.events(self._told)
         self._told = news[-1].id if news else self._told
         scene = Scene(
@@ -67,7 +69,7 @@ class FactoryBody(Body):
             self._go(0, by, count)
 
     def _go(self, dx: int, dy: int, count: int) -> None:
-        for _ in range(count if self._floor is not None else 0):
+        for _ in range(min(count, len(self.view.slots)) if self._floor is not None else 0):
             assert self._floor is not None
             if (slot := self._floor.move(dx, dy)) is None:
                 return

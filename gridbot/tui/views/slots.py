@@ -14,7 +14,7 @@ from gridbot.tui.body import Body
 from gridbot.tui.cells import Line, cell, clock, fit, length, money, span, spread, tone, whole
 from gridbot.tui.charts import bar
 from gridbot.tui.detail import LISTS, Cursor
-from gridbot.tui.table import Table
+from gridbot.tui.table import Table, words_of
 from gridbot.tui.view import View
 
 WIDE_CELLS = 100
@@ -40,9 +40,9 @@ class SlotsBody(Body):
         self.tick()
 
     def tick(self) -> None:
-        """Read the slot's ledger after news, and forget marks of slots that are gone."""
+        """Keep the cursor on what is shown, and read the slot's ledger after news."""
+        self._keep_in_sight()
         view, body, slot = self.view, self.view.body, self.view.slot
-        view.marked &= {one.id for one in view.slots}
         if body is not None and slot is not None:
             key = slot.id, body.events_last_id
             if key != self._ledger_of:
@@ -56,6 +56,14 @@ class SlotsBody(Body):
     def selected_order(self) -> str | None:
         """The waiting exit ("8.A") or recovery ("8.2") that close and write-off mean."""
         return detail.target(self.view.slot, self.cursor) or None
+
+    def _keep_in_sight(self) -> None:
+        """What the filter hides is not acted on: the nearest slot shown is selected, or none."""
+        shown = self.table.chosen
+        if shown and self.view.selected not in [one.id for one in shown]:
+            self.table.move(0)
+        elif not shown:
+            self.view.selected = None
 
     def _aim(self) -> None:
         """The cursor belongs to one slot, and stays on the rows there are."""
@@ -130,8 +138,8 @@ class SlotsBody(Body):
 
     def do_filter(self, text: str = "") -> None:
         self.table.set_filter(text)
-        if self.view.selected not in [one.id for one in self.table.chosen]:
-            self.do_step_slot(0)  # what cannot be seen should not be acted on
+        self._keep_in_sight()
+        self._aim()
 
     def do_filter_clear(self) -> None:
         self.table.set_filter("")
@@ -169,9 +177,9 @@ class SlotsBody(Body):
         thing = entry or slot
         self.view.clipboard = msgspec.json.encode(thing).decode()
         if what == "row":
-            plain = msgspec.to_builtins(thing)
-            short = (one for one in plain.values() if not isinstance(one, list))
-            self.view.clipboard = "\t".join(map(str, short))
+            values = msgspec.to_builtins(entry).values() if entry else words_of(slot, self.view)
+            plain = (one for one in values if not isinstance(one, list | tuple | dict))
+            self.view.clipboard = "\t".join(map(str, plain))
         return f"{'ledger entry' if entry else 'slot'} {thing.id} copied"
 
     @property
