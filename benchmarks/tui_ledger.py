@@ -205,6 +205,7 @@ def p95(values: list[float]) -> float:
 def show(folder: Path) -> None:
     """The child: the app over an engine that stands still."""
     from gridbot.core.settings import Settings
+
     sys.setswitchinterval(0.001)  # as gridbot tui does
     from gridbot.tui.app import run
     from tests.tui.pictures import StillClient, status

@@ -89,6 +89,7 @@ def _told(entry: LedgerEntry) -> str:
 def parse_filter(words: str, now: float) -> LedgerFilter:
     """The filter that ``words`` mean at ``now``, the engine's time. Raises CommandError."""
     fields: dict[str, Any] = {}
+    only: set[str] = set()
     without: set[str] = set()
     for word in words.split():
         key, colon, value = word.partition(":")
@@ -97,16 +98,14 @@ def parse_filter(words: str, now: float) -> LedgerFilter:
             wanted = " ".join(f"{one}:" for one in KEYS)
             raise CommandError("E19", f'"{word}" is no filter; there are {wanted} and -type:')
         if name == "type":
-            chosen = _types(value)
-            without |= chosen if key.startswith("-") else set()
-            fields["types"] = fields.get("types", frozenset()) | (chosen - without)
+            named = without if key.startswith("-") else only
+            named |= _types(value)
         elif value != "*":
             fields |= _field(name, value, now)
-    if without:
-        fields["types"] = frozenset(fields["types"] or TYPES) - without
-        if not fields["types"]:
-            raise CommandError("E60", "no type is left: each one asked for is excluded too")
-    asked = LedgerFilter(**fields, text=" ".join(words.split()))
+    types = frozenset(only or (TYPES if without else ())) - without
+    if without and not types:
+        raise CommandError("E60", "no type is left: each one asked for is excluded too")
+    asked = LedgerFilter(**fields, types=types, text=" ".join(words.split()))
     if asked.since is not None and asked.until is not None and asked.since > asked.until:
         raise CommandError("E61", "since is after until")
     return asked

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.records import LedgerEntry
@@ -189,6 +189,7 @@ def naive(words: list[str], one: LedgerEntry) -> bool:
 
 
 @EACH
+@example(words=["-type:FEE", "type:FEE"], old=[], new=[])
 @given(words=WORDS, old=ENTRIES, new=ENTRIES)
 def test_a_filter_lets_through_what_the_naive_filter_does(
     tmp_path_factory: pytest.TempPathFactory,
