@@ -107,6 +107,7 @@ def _hall(runner: Any, motion: str, seconds: float) -> Any:
 
         def begin(self) -> None:
             self.floor.frame_ms.clear()
+            self.floor.floor.board.hits = self.floor.floor.board.misses = 0
             self.began = _cpu(), time.perf_counter()
             os.write(2, b"\x1b]BEGIN\x07")
 

@@ -4,6 +4,7 @@
 is passed over with a notice. Without a data directory nothing is kept.
 """
 
+import locale
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -48,10 +49,19 @@ class Look(msgspec.Struct, forbid_unknown_fields=True):
         return theme, self.glyphs == "ascii"
 
 
+def draws_unicode() -> bool:
+    """Whether this terminal has more than ASCII: a Linux console has few glyphs, and a locale
+    without UTF-8 could not write them."""
+    written = locale.getencoding().upper().replace("-", "")
+    return os.environ.get("TERM") != "linux" and written == "UTF8"
+
+
 def load_look(folder: Path | None, settings: TuiSettings) -> tuple[Look, str]:
     """The saved look, else that of the settings; and what was wrong with a saved one."""
     slow = settings.fps == TuiSettings().fps and bool(os.environ.get("SSH_CONNECTION"))
-    usual = Look(settings.theme, settings.glyphs, SSH_FPS if slow else settings.fps)
+    plain = settings.glyphs == TuiSettings().glyphs and not draws_unicode()
+    glyphs: Glyphs = "ascii" if plain else settings.glyphs
+    usual = Look(settings.theme, glyphs, SSH_FPS if slow else settings.fps)
     if folder is None or not (path := folder / PREFERENCES_FILE).exists():
         return usual, ""
     try:

@@ -15,7 +15,6 @@ from typing import Any
 from gridbot.core.numbers import ZERO
 from gridbot.core.records import Event
 from gridbot.engine.status import Status
-from gridbot.tui.cells import clean
 from gridbot.tui.factory import bauhaus_still as still
 from gridbot.tui.factory import bauhaus_words as words
 from gridbot.tui.factory import sprites
@@ -23,8 +22,9 @@ from gridbot.tui.factory.bauhaus_layout import HEIGHT_MIN, WIDTH_MIN, layout_of
 from gridbot.tui.factory.bauhaus_motion import Orphan, Places, Roll, Slide, Spot, effects_of
 from gridbot.tui.factory.canvas import Canvas, Rows, patches, runs
 from gridbot.tui.factory.contract import Patch, Run, Scene, Styles
+from gridbot.tui.factory.mood import STOPPING, trouble_of
 from gridbot.tui.factory.sprites import Effect
-from gridbot.tui.symptoms import dead, old_seconds, symptoms
+from gridbot.tui.symptoms import dead, old_seconds
 
 ORPHANS_MAX = 40
 SPARKLE_CELLS = 24  # cells of the picture to one sparkle, of which the gullet shows its share
@@ -125,7 +125,9 @@ class BauhausFloor:
     @property
     def _moves(self) -> bool:
         trades = self._scene.state in ("running", "draining")
-        return self.motion != "off" and trades and self._look.level < 3
+        trouble = self._look.trouble
+        stopped = self._look.level == 3 or (trouble is not None and trouble.name in STOPPING)
+        return self.motion != "off" and trades and not stopped
 
     def _arrange(self, now: float, slides: bool) -> None:
         """Places of everything in the new picture; with ``slides`` things go there by steps."""
@@ -137,10 +139,12 @@ class BauhausFloor:
         )
         visible = slots[layout.first : layout.first + layout.shown]
         boxes = {slot.id: layout.box(i) for i, slot in enumerate(visible)}
-        ground = still.GROUNDS.get(scene.state, "on-void")
+        trouble = trouble_of(scene) if status is not None and scene.state == "running" else None
+        halts = trouble is not None and trouble.name in STOPPING
+        ground = still.GROUNDS.get("paused" if halts else scene.state, "on-void")
         marks = still.marks_of(status, layout, boxes, ground) if status else []
         polls = tuple(self._polls) or ((ZERO, ZERO),)
-        self._look = still.Look(layout, scene, ground, self._level(), marks, polls)
+        self._look = still.Look(layout, scene, ground, self._level(), marks, polls, trouble)
         goals, moves = layout.halves(polls), slides and self._moves
         known = self._halves or (Slide(goals[0], goals[0], now), Slide(goals[1], goals[1], now))
         self._halves = known[0].to(goals[0], now, moves), known[1].to(goals[1], now, moves)
@@ -282,10 +286,7 @@ class BauhausFloor:
 
     def _draw_line(self) -> None:
         """A picture too small for a picture: pair, price, state and the worst symptom."""
-        canvas, scene = self._canvas, self._scene
+        canvas = self._canvas
         canvas.clear("structure on-void")
-        worst = symptoms(scene.status, scene.state, scene.price_age_seconds)[0]
-        texts = [words.LAMPS.get(scene.state, scene.state)]
-        if scene.status:
-            texts += [scene.status.pair.name, str(scene.status.price.mid or "-"), worst.text]
-        canvas.text(0, 0, clean("  ".join(texts)), "structure on-void")
+        for y, text in enumerate(words.lines(self._scene, canvas.width, canvas.height)):
+            canvas.text(0, y, text, "structure on-void")

@@ -17,6 +17,9 @@ from gridbot.tui.factory import digits
 from gridbot.tui.factory.bauhaus_layout import CHIP, FLAKE, LARGE, REACH_SHARE, Box, Layout, Tier
 from gridbot.tui.factory.canvas import EIGHTHS, Canvas
 from gridbot.tui.factory.contract import Scene
+from gridbot.tui.factory.market import letters
+from gridbot.tui.factory.panels import earned_share
+from gridbot.tui.symptoms import Symptom
 
 POLLS_KEPT = 60
 RESTING = ("open", "cancelling", "unknown")
@@ -47,11 +50,7 @@ class Look(NamedTuple):
     level: int  # of FADES
     marks: Sequence[Mark]
     polls: Sequence[tuple[Decimal, Decimal]]  # sell and buy volume on the book, oldest first
-
-
-def initials(status: Status) -> tuple[str, str]:
-    """The letters of the base and the quote asset."""
-    return clean(status.pair.base[:1] or "?"), clean(status.pair.quote[:1] or "?")
+    trouble: Symptom | None = None  # of a bot that runs
 
 
 def resting(status: Status) -> tuple[Decimal, Decimal]:
@@ -87,7 +86,7 @@ def marks_of(status: Status, layout: Layout, boxes: dict[int, Box], ground: str)
             while (x, sell, offset) in taken and offset < limit:
                 offset += 1
             taken.add((x, sell, offset))
-            made.append(_mark(one, x, offset, far, box.narrow, initials(status), ground))
+            made.append(_mark(one, x, offset, far, box.narrow, letters(status), ground))
     return made
 
 
@@ -114,10 +113,10 @@ def _distance(order: OrderStatus, status: Status) -> Decimal:
 
 def _mark(
     one: OrderStatus, x: int, offset: int, far: bool, narrow: bool,
-    letters: tuple[str, str], ground: str,
+    names: tuple[str, str], ground: str,
 ) -> Mark:  # fmt: skip
     sell = one.side == "sell"
-    text, words = letters[0] if sell else letters[1], f"structure {ground} bold"
+    text, words = names[0] if sell else names[1], f"structure {ground} bold"
     if one.state not in RESTING:
         text, words = "○", f"structure {ground}"
     elif one.role != "entry":
@@ -160,7 +159,7 @@ def draw_marks(
 
 @lru_cache(512)
 def box_lines(
-    tier: Tier, number: int, alias: str, kind: str, phase: str, stopped: str, realised: Decimal
+    tier: Tier, number: int, alias: str, kind: str, phase: str, stopped: str, net: Decimal
 ) -> list[str]:
     """A slot in text: its number, phase and kind, its profit or in words why it stands still; the
     smallest sizes have = for paused and ! for quarantined."""
@@ -172,7 +171,7 @@ def box_lines(
         return [f"{lamp:<1}{name:>2}", f"{short:<2}{letter}"]
     bar, side, (a, b, c, d) = ("━", "┃", "┏┓┗┛") if kind == "sticky" else ("─", "│", "╭╮╰╯")
     middle = f"{phase:<3}{letter}" if inner < 6 else f"{phase:<3} {letter}"
-    foot = stopped or money(realised, max(inner, 4))
+    foot = stopped or money(net, max(inner, 4))
     if inner < 4:
         middle, foot = short, letter + lamp
     if tier == LARGE:
@@ -186,7 +185,8 @@ def draw_box(canvas: Canvas, box: Box, slot: SlotStatus, flash: bool) -> None:
     stopped = "quarantined" if slot.quarantined else "paused" if slot.paused else ""
     tint = f"structure on-{'mist' if stopped else TINTS.get(slot.phase, 'mist')}"
     words = "void on-structure" if flash else tint
-    lines = box_lines(box.tier, slot.id, slot.alias, slot.kind, slot.phase, stopped, slot.realised)
+    net = slot.realised + slot.write_offs
+    lines = box_lines(box.tier, slot.id, slot.alias, slot.kind, slot.phase, stopped, net)
     for y, line in enumerate(lines, box.y):
         canvas.text(box.x, y, line, words)
 
@@ -219,7 +219,7 @@ def reading(status: Status, profit: Decimal | None = None) -> str:
     """The profit as a figure with its letter in front: in base units, where a third decimal of one
     is worth less than a unit of quote and the price is known, else in quote."""
     profit = profit_of(status) if profit is None else profit
-    mid, (base, quote) = status.price.mid, initials(status)
+    mid, (base, quote) = status.price.mid, letters(status)
     if mid and mid < 1000:
         return base + digits.reading(profit / mid, 3)
     return quote + digits.reading(profit, 2)
@@ -241,20 +241,12 @@ def draw_counter(canvas: Canvas, look: Look, text: str) -> None:
     digits.draw(canvas, x + 2, y, text[1:], look.ground, ghosts=canvas.colour)
     if layout.counter_rows < 5:
         return
-    full = round(_earned(look.scene) * width)
+    status = look.scene.status
+    full = round((0.0 if status is None else earned_share(status)) * width)
     canvas.text(x, y + 4, "▄" * full, f"structure {look.ground}")
     canvas.text(
         x + full, y + 4, ("▄" if canvas.colour else "▁") * (width - full), f"ghost {look.ground}"
     )
-
-
-def _earned(scene: Scene) -> float:
-    """How much of the profit for the next slot is there, 0 to 1."""
-    if scene.status is None:
-        return 0.0
-    goal = Decimal(scene.status.auto_slots.get("next_at") or 0)
-    share = profit_of(scene.status) / goal if goal > 0 else ZERO
-    return float(max(ZERO, min(share, Decimal(1))))
 
 
 def draw_volumes(canvas: Canvas, look: Look) -> None:
@@ -264,7 +256,7 @@ def draw_volumes(canvas: Canvas, look: Look) -> None:
         return
     sell, buy = look.polls[-1]
     peak = max([max(pair) for pair in look.polls]) or Decimal(1)
-    letter = initials(status)[0]
+    letter = letters(status)[0]
     left, right = f" SELL {volume(sell)} {letter} ", f" {volume(buy)} {letter} BUY "
     room = max(0, middle - 1 - max(len(left), len(right)))
     bold = f"structure {look.ground} bold"

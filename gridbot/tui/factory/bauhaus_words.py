@@ -52,7 +52,7 @@ def _details(scene: Scene) -> list[Piece]:
     return [
         (1, f" » {slot.id} {clean(slot.alias)} ", ""),
         (2, f" [{slot.kind[:1].upper()}] {slot.kind}  {slot.phase}{state} ", ""),
-        (3, f" realised {money(slot.realised)}  open {money(slot.unrealised)} ", ""),
+        (3, f" net {money(slot.realised + slot.write_offs)}  open {money(slot.unrealised)} ", ""),
         (5, f" {len(slot.orders)} orders  {len(slot.recoveries)} orphans ", ""),
         (6, f" A.{slot.cycle_a} B.{slot.cycle_b} ", ""),
         (4, f" {clean(waits)} " if waits else "", ""),
@@ -84,7 +84,7 @@ def _engine(scene: Scene) -> list[Piece]:
 
 
 def draw_banner(canvas: Canvas, look: Look, blink: bool) -> None:
-    """What stopped the floor, in a frame over the membrane."""
+    """What stopped the floor, on the rim of the membrane, where no order stands."""
     status, state = look.scene.status, look.scene.state
     texts = {"paused": "PAUSED", "draining": "DRAINING", "gone": "NO NEWS FROM THE ENGINE",
              "waiting": "waiting for the first snapshot"}  # fmt: skip
@@ -95,12 +95,26 @@ def draw_banner(canvas: Canvas, look: Look, blink: bool) -> None:
         text = f"PRICE {span(look.scene.price_age_seconds)} OLD"
     elif status is not None and not text and not status.slots:
         text = "no slots yet: + adds one"
+    elif look.trouble is not None and not text:
+        text = clean(f"{look.trouble.lamp} {look.trouble.name.replace('_', ' ')}")
     if not text or (state == "draining" and not look.layout.details):
         return
-    text = text[: canvas.width - 8]
-    x, y = (canvas.width - len(text) - 4) // 2, look.layout.top + max(0, look.layout.rows // 5 - 1)
-    bars = ("━", "┃", "┏┓┗┛") if not blink else ("─", "│", "┌┐└┘")
-    words = f"structure {look.ground} bold"
-    canvas.text(x, y, bars[2][0] + bars[0] * (len(text) + 2) + bars[2][1], words)
-    canvas.text(x, y + 1, f"{bars[1]} {text} {bars[1]}", words)
-    canvas.text(x, y + 2, bars[2][2] + bars[0] * (len(text) + 2) + bars[2][3], words)
+    text = f" {text[: canvas.width - 8]} "
+    words = f"structure {look.ground} bold" if blink else "void on-structure bold"
+    canvas.text((canvas.width - len(text)) // 2, look.layout.top, text, words)
+
+
+def lines(scene: Scene, width: int, height: int) -> list[str]:
+    """All that matters in as many rows as there are, for a picture too small to be one."""
+    status, worst = scene.status, symptoms(scene.status, scene.state, scene.price_age_seconds)[0]
+    parts = [LAMPS.get(scene.state, scene.state)]
+    if status is not None:
+        parts += [status.pair.name, str(status.price.mid or "-"), worst.text,
+                  f"{len(status.slots)} slots", f"net {money(profit_of(status), 10)}",
+                  f"{status.capacity.used}/{status.capacity.cap} orders"]  # fmt: skip
+    rows = [""]
+    for part in map(clean, parts):
+        if rows[-1] and len(rows[-1]) + 2 + len(part) > width and len(rows) < height:
+            rows.append("")
+        rows[-1] += ("  " if rows[-1] else "") + part
+    return rows

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from gridbot.core.records import Event
 from gridbot.engine.status import SlotStatus
-from gridbot.tui.factory import panels
 from gridbot.tui.factory.board import Board, Cells
 from gridbot.tui.factory.contract import Patch, Run, Scene
 from gridbot.tui.factory.furniture import PARTICLE_CELLS_PER_SECOND, Furniture
@@ -17,7 +16,7 @@ from gridbot.tui.factory.happenings import Happenings
 from gridbot.tui.factory.layout import Plan, neighbour, plan
 from gridbot.tui.factory.machine import LAMP_PERIOD, LANE_PERIOD, WHEEL, Machine
 from gridbot.tui.factory.market import Market, market_of
-from gridbot.tui.factory.mood import FRESH, Mood, mood_of
+from gridbot.tui.factory.mood import FRESH, Mood, mood_of, written
 from gridbot.tui.factory.motion import Effects
 from gridbot.tui.factory.styles import StyleTable
 from gridbot.tui.factory.tiles import Tiles
@@ -25,6 +24,7 @@ from gridbot.tui.factory.tiles import Tiles
 TICKS_PER_SECOND = 30
 SEEN_PER_FRAME = 16
 PACES = {"full": 1.0, "calm": 1.0, "eco": 0.5, "off": 0.0}
+BLINK_SECONDS = 0.5
 LATE_SECONDS = 0.5  # a longer gap between frames counts as this long
 FLASH_SECONDS = 0.3
 ROUNDING = 1e-6  # sums of frame times, however many frames
@@ -45,7 +45,7 @@ class FactoryFloor:
         self._mood: Mood = FRESH
         self._opened_at: float | None = None
         self._now = self._time = self._flown = 0.0
-        self._tick = 0
+        self._tick, self._calm = 0, False
         self._unseen: list[SlotStatus] = []
         self._later: list[tuple[float, Callable[[], None]]] = []
         self._fixed: Cells = {}
@@ -87,6 +87,8 @@ class FactoryFloor:
         if self._later:
             self._do_later()
         self._move(passed)
+        if self._mood.blinks:
+            self._write()
         if len(self.effects):
             self._lay(self.effects.cells(self._now))
         return self.board.frame()
@@ -142,6 +144,7 @@ class FactoryFloor:
         if self._scene is not None:
             self.market = market_of(self._scene)
             for machine in self.machines.values():
+                machine.calm = self._calm
                 machine.see(machine.slot, self.market, True)
             self._choose(None)
             self.furniture.see(self._scene, self._mood)
@@ -169,6 +172,9 @@ class FactoryFloor:
                 machine.draw()
         if before not in (None, chosen) and chosen in self.machines:
             self.flash(self.machines[chosen])
+        self._write()
+
+    def _write(self) -> None:
         fixed = self._written()
         if fixed != self._fixed:
             self._fixed = fixed
@@ -184,17 +190,13 @@ class FactoryFloor:
             y, x = chosen.spot.y + chosen.size.height // 2, chosen.spot.x
             cells[y, x - 1] = "»", style("accent bold")
             cells[y, x + chosen.size.width] = "«", style("accent bold")
-        if self.scrolled:
-            text = f" {self.scrolled} "
-            start = max(board.width - len(text) - 2, 0)
-            cells.update(((0, start + i), (one, style("title"))) for i, one in enumerate(text))
-        if self._mood.text:
-            lines = panels.banner(self._mood.text, board.width, self._mood.text_words)
-            top = max((board.height - len(lines)) // 2 - 1, 0)
-            for n, line in enumerate(lines):
-                runs = [(one, style(words)) for text, words in line for one in text]
-                left = max((board.width - len(runs)) // 2, 0)
-                cells.update(((top + n, left + i), run) for i, run in enumerate(runs))
+        turned = self.motion != "off" and int(self._now / BLINK_SECONDS) % 2 == 1
+        on_line = bool(self.machines) and self.plan.power_y >= 0
+        for n, line in enumerate(written(self._mood, board.width, on_line, turned)):
+            runs = [(one, style(words)) for text, words in line for one in text]
+            top = 0 if on_line else max((board.height - 3) // 2 - 1, 0)
+            left = max((board.width - len(runs)) // 2, 0)
+            cells.update(((top + n, left + i), run) for i, run in enumerate(runs))
         return cells
 
     def _lay(self, flying: Cells) -> None:
@@ -232,10 +234,14 @@ class FactoryFloor:
                 wheel[tick].append(machine.blink)
 
     def _move(self, passed: float) -> None:
-        pace = PACES[self.motion]
-        if self.motion == "full" or self.motion == "eco":
+        pace, calm = PACES[self.motion], self.motion == "calm"
+        if pace and self._mood.flow:
             self._flown += passed * pace * self._mood.flow * PARTICLE_CELLS_PER_SECOND
             self.furniture.flow(int(self._flown + ROUNDING))
+        if calm != self._calm:
+            self._calm = calm
+            for machine in self.machines.values():
+                machine.soothe(calm)
         pace *= self._mood.pace
         if not pace:
             return
@@ -246,7 +252,8 @@ class FactoryFloor:
                 act(late)
         if tick != self._tick:
             self._tick = tick
-            self.furniture.step(tick)
+            if not calm:
+                self.furniture.step(tick)
 
     def _do_later(self) -> None:
         due = [act for at, act in self._later if at <= self._now]

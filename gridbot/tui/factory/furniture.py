@@ -23,6 +23,8 @@ class Furniture:
         self._board, self._plan = board, plan
         self._mood: Mood | None = None
         self._labels: list[tuple[str, str]] = []
+        self._ids: list[str] = []  # of the recoveries, in the order of their labels
+        self._strip_text = ""
         self._sign = ("·", "dim faint")
         width, place = plan.width, board.place
         self._power = place(0, 0, width) if plan.power_y >= 0 else None
@@ -44,7 +46,26 @@ class Furniture:
         plan = self._plan
         if plan.sides:
             return 4, plan.width - RIGHT_CELLS + 3
-        return max(plan.strip_y, 0), max(plan.width - 4, 0)
+        return max(plan.strip_y, 0), plan.trunk_x
+
+    def figure_at(self, cells: int) -> At | None:
+        """Where the amount of a profit is shown: in its chest, or left of it in the strip if
+        nothing stands there."""
+        plan, (y, x) = self._plan, self.goal
+        if plan.sides:
+            return y + 3, min(x, plan.width - cells - 1)
+        end = self._strip_text.find("PROFIT") - 1
+        start = end - cells
+        free = start > 0 and not self._strip_text[start - 1 : end + 1].strip()
+        return (y, start) if free else None
+
+    def recovery_at(self, client_id: str) -> At | None:
+        """Where a recovery stands on the belt; None if it is not in sight."""
+        if client_id not in self._ids or not self._recycle:
+            return None
+        width, number = self._belt_cells, self._ids.index(client_id)
+        x = panels.belt_place(self._labels, number, width, self._shift)
+        return (self._recycle[0].y, self._belt_x + x) if x < width else None
 
     def _place_boxes(self) -> list[tuple[str, list[Piece]]]:
         plan = self._plan
@@ -104,7 +125,9 @@ class Furniture:
         self._draw_belts()
         if status is None:
             return
-        self._show(self._strip, panels.strip(status, self._plan.width - 2, self._plan.strip_rows))
+        lines = panels.strip(status, self._plan.width - 2, self._plan.strip_rows)
+        self._strip_text = "".join(text for text, _ in lines[0]) if lines else ""
+        self._show(self._strip, lines)
         for name, pieces in self._boxes:
             self._show(pieces, _box(name, status, len(pieces)))
         self._see_recoveries(scene, status)
@@ -121,7 +144,9 @@ class Furniture:
         if not self._recycle:
             return
         base, quote = letters(status)
-        self._labels = panels.recoveries(status, base, quote)
+        found = panels.recoveries(status, base, quote)
+        self._ids = [one for one, *_ in found]
+        self._labels = [(text, side) for _, text, side in found]
         self._sign = panels.belt_sign(status)
         if len(self._recycle) == 3:
             width = self._plan.width
@@ -169,15 +194,25 @@ class Furniture:
         else:
             self._board.put(piece, ("feed", piece.width, step))
 
+    @property
+    def _shift(self) -> int:
+        return self._tick // DRIFT_PERIOD if self._labels else 0
+
+    @property
+    def _belt_x(self) -> int:
+        """Where the recycling belt begins, behind its frame or its name."""
+        return 1 if len(self._recycle) == 3 else len(f" RECYCLING {len(self._labels)} ")
+
+    @property
+    def _belt_cells(self) -> int:
+        return max(self._plan.width - self._belt_x - (len(self._recycle) == 3), 0)
+
     def _draw_recycle(self) -> None:
-        shift, width = self._tick // DRIFT_PERIOD if self._labels else 0, self._plan.width
+        line = panels.belt(self._labels, self._belt_cells, self._shift, self._sign)
         if len(self._recycle) == 3:
-            line = panels.belt(self._labels, width - 2, shift, self._sign)
             line = [("│", "dim faint"), *line, ("│", "dim faint")]
         else:
-            head: Line = [(f" RECYCLING {len(self._labels)} ", "dim")]
-            rest = max(width - len(head[0][0]), 0)
-            line = head + panels.belt(self._labels, rest, shift, self._sign)
+            line = [(f" RECYCLING {len(self._labels)} ", "dim"), *line]
         self._board.put(self._recycle[len(self._recycle) // 2], ("=text", tuple(line)))
 
 

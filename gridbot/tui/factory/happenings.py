@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from gridbot.core.records import Event
 from gridbot.tui.cells import money
-from gridbot.tui.factory.layout import way_down, way_in, way_out
+from gridbot.tui.factory.board import At
+from gridbot.tui.factory.layout import way_back, way_down, way_in, way_out
 from gridbot.tui.factory.machine import GROWING_STEPS, Machine
 from gridbot.tui.factory.motion import (
     DROP_CELLS_PER_SECOND,
@@ -32,10 +33,15 @@ class Happenings:
     def __init__(self, floor: "FactoryFloor") -> None:
         self._floor = floor
         self._drops: dict[int, tuple[float, int, int]] = {}
+        self._left: dict[str, At] = {}  # where recoveries stood that were filled
 
     def before(self, events: Sequence[Event]) -> None:
-        """What must be shown where the machines stood until now."""
+        """What must be shown where things stood until now."""
+        self._left.clear()
         for event in events:
+            if event.kind == "recovery_filled":
+                place = self._floor.furniture.recovery_at(event.order or "")
+                self._left |= {event.order or "": place} if place else {}
             machine = self._floor.machines.get(event.slot or 0)
             if event.kind in GONE and machine is not None and self._floor.lively:
                 spot, size = machine.spot, machine.size
@@ -73,7 +79,8 @@ class Happenings:
     def _exit_filled(self, event: Event, machine: Machine, at: float) -> None:
         sells = event.data.get("side") == "sell"
         glyph = self._floor.market.base if sells else self._floor.market.quote
-        self._fly(machine, at, glyph, "sell bold" if sells else "buy bold")
+        start = self._left.get(event.order or "")
+        self._fly(machine, at, glyph, "sell bold" if sells else "buy bold", start)
 
     _recovery_filled = _exit_filled
 
@@ -83,16 +90,22 @@ class Happenings:
         flight = self._fly(machine, at + 2 * STAGGER_SECONDS, "✶" if net >= 0 else "x", words)
         if flight is None:
             return
-        (y, x), style = flight.path[-1], self._floor.style(words)
+        floor, (y, x), style = self._floor, flight.path[-1], self._floor.style(words)
         text = money(net, 8)
-        left = min(x, self._floor.plan.width - len(text) - 1)
-        self._floor.effects.add(Figure(flight.lands_at, y + 3, left, text, style))
-        if net >= 0 and self._floor.motion == "full":
-            self._floor.effects.add(Burst(flight.lands_at, y, x, style))
+        place = floor.furniture.figure_at(len(text))
+        if place is not None:
+            figure = Figure(flight.lands_at, *place, text, style, floor.plan.sides)
+            floor.effects.add(figure)
+        if net >= 0 and floor.motion == "full":
+            floor.effects.add(Burst(flight.lands_at, y, x, style, floor.plan.sides))
 
-    def _fly(self, machine: Machine, at: float, glyph: str, words: str) -> Flight | None:
-        floor = self._floor
-        path = way_out(floor.plan, machine.spot, floor.furniture.goal)
+    def _fly(
+        self, machine: Machine, at: float, glyph: str, words: str, start: At | None = None
+    ) -> Flight | None:
+        floor, goal = self._floor, self._floor.furniture.goal
+        path = way_out(floor.plan, machine.spot, goal)
+        if start is not None:
+            path = way_back(floor.plan, start, goal)
         flight = Flight(at, path, glyph, floor.style(words), floor.style("dim faint"))
         return flight if path and floor.effects.add(flight) else None
 
@@ -114,9 +127,9 @@ class Happenings:
         style = floor.style("bad bold" if realised < 0 else "good bold")
         then, y, x = landing
         floor.effects.add(Dissolve(then, y, x, style))
-        text = money(realised, 8)
-        left = min(x, floor.plan.width - len(text) - 1)
-        floor.effects.add(Figure(then, y - 1, left, text, style))
+        text, tall = money(realised, 8), floor.plan.recycle_rows > 1
+        left = min(x if tall else x + 3, floor.plan.width - len(text) - 1)
+        floor.effects.add(Figure(then, y - tall, left, text, style, climbs=False))
 
     def _slot_added(self, event: Event, machine: Machine, at: float) -> None:
         def grow() -> None:

@@ -10,6 +10,10 @@ LEFT_CELLS, RIGHT_CELLS = 13, 17  # chests and boxes beside the tiles, with thei
 SIDES_CELLS_MIN, SIDES_ROWS_MIN = 100, 21
 DRAWER_ROWS = {"large": 10, "medium": 8, "dense": 6}
 SPREAD_ROWS_MAX = {"large": 2, "medium": 1, "dense": 0}  # between two bands of tiles
+SPREAD_CELLS_MAX = {"large": 6, "medium": 4, "dense": 2}  # between two tiles of a row
+
+
+At = tuple[int, int]  # y, x
 
 
 class Size(NamedTuple):
@@ -90,7 +94,8 @@ def plan(
     """The best plan for ``count`` slots; ``chosen``: index that must be in sight, ``first``: tile
     row at the top so far."""
     ways = [
-        _room(width, height, size, sides, drawer)
+        _room(width, height, size, sides, drawer, slim)
+        for slim in (False, True)  # a lower recycling belt rather than slots out of sight
         for size in SIZES
         for sides in ((True, False) if width >= SIDES_CELLS_MIN else (False,))
         if not sides or height >= SIDES_ROWS_MIN
@@ -101,11 +106,11 @@ def plan(
     return _place(best, width, height, count, chosen, first)
 
 
-def _room(width: int, height: int, size: Size, sides: bool, drawer: bool) -> _Room:
+def _room(width: int, height: int, size: Size, sides: bool, drawer: bool, slim: bool) -> _Room:
     top = 1 if sides else (2 if height >= 9 else 1 if height >= 6 else 0)
     if not sides and height >= 24:
         top = 3
-    recycle = 3 if height >= 30 else 1 if height >= 12 else 0
+    recycle = 3 if height >= 30 and not slim else 1 if height >= 12 else 0
     pane = DRAWER_ROWS[size.name] if drawer and height >= 16 else 0
     if pane and height - pane < 2 * size.pitch:
         pane = min(pane, DRAWER_ROWS["dense"])
@@ -120,18 +125,22 @@ def _place(room: _Room, width: int, height: int, count: int, chosen: int, first:
     size, columns = room.size, room.columns
     rows_all = -(-count // columns) if columns else 0
     rows = min(room.rows, rows_all)
+    if rows == rows_all > 1:  # all in sight: rows of one length
+        columns = -(-count // rows_all)
     row = chosen // columns if columns else 0
     first = max(0, min(max(min(first, row), row - rows + 1), rows_all - rows))
     left, right = (LEFT_CELLS, width - RIGHT_CELLS) if room.sides else (1, width - 2)
     used = min(columns, count) if rows_all <= 1 else columns
-    spare = right - left - used * (size.width + 1) + 1
-    start = left + (max(spare, 0) // 2 if rows_all > 1 else min(1, max(spare, 0)))
+    spare = max(right - left - used * (size.width + 1) + 1, 0)
+    gap = 1 + min(spare // max(used, 1), SPREAD_CELLS_MAX[size.name])
+    spare -= used * (gap - 1)
+    start = left + (spare // 2 if rows_all > 1 else min(1, spare))
     last = height - room.drawer_rows - room.recycle_rows
     loose = max(last - room.top - rows * size.pitch, 0)  # rows to spread between the bands
     pitch = size.pitch + min(loose // max(rows, 1), SPREAD_ROWS_MAX[size.name])
     tops = [room.top + size.above + n * pitch for n in range(rows)]
     spots = tuple(
-        Spot(index, tops[n], start + column * (size.width + 1))
+        Spot(index, tops[n], start + column * (size.width + gap))
         for n in range(rows)
         for column in range(columns)
         if (index := (first + n) * columns + column) < count
@@ -165,19 +174,28 @@ def neighbour(places: Plan, count: int, chosen: int, dx: int, dy: int) -> int | 
     return target if target < count and target != chosen else None
 
 
-def way_out(places: Plan, spot: Spot, goal: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Cells from a tile down to its belt, along it to the trunk, and to the goal (y, x)."""
-    middle = spot.x + places.size.width // 2
-    belt = min(spot.y + places.size.height, places.height - 1)
-    (goal_y, goal_x), trunk = goal, max(places.trunk_x, middle)
-    across = [(belt, x) for x in range(middle, trunk + 1)]
-    up = -1 if goal_y < belt else 1
-    along = [(y, trunk) for y in range(belt + up, goal_y + up, up)] if goal_y != belt else []
+def way_out(places: Plan, spot: Spot, goal: At) -> tuple[At, ...]:
+    """Cells from a tile down to its belt, along it to the trunk, and to the goal (y, x). A tile
+    without a belt below takes the next one above; none without any."""
+    middle, low = spot.x + places.size.width // 2, spot.y + places.size.height
+    belt = max((y for y in places.belts if y <= low), default=None)
+    return () if belt is None else _home(places, (belt, middle), goal)
+
+
+def way_back(places: Plan, start: At, goal: At) -> tuple[At, ...]:
+    """Cells from a place on the recycling belt to the goal, by the upper edge of the belt."""
+    return _home(places, (places.recycle_y, start[1]), goal) if places.belts else ()
+
+
+def _home(places: Plan, start: At, goal: At) -> tuple[At, ...]:
+    """Along the row to the trunk, along the trunk, and into the goal."""
+    (y, x), (goal_y, goal_x), trunk = start, goal, max(places.trunk_x, start[1])
+    across = [(y, at) for at in range(x, trunk + 1)]
+    up = -1 if goal_y < y else 1
+    along = [(at, trunk) for at in range(y + up, goal_y + up, up)] if goal_y != y else []
     back = -1 if goal_x < trunk else 1
-    home = (
-        [(goal_y, x) for x in range(trunk + back, goal_x + back, back)] if goal_x != trunk else []
-    )
-    return (*across, *along, *home)
+    into = [(goal_y, at) for at in range(trunk + back, goal_x + back, back)]
+    return (*across, *along, *(into if goal_x != trunk else []))
 
 
 def way_in(places: Plan, spot: Spot) -> tuple[tuple[int, int], ...]:

@@ -4,6 +4,7 @@ Where an item stands on its lane tells how near the price is to filling it: at t
 as when it was placed, at the right end filled. Items move there cell by cell, jammed ones do not.
 """
 
+from itertools import chain
 from typing import Any, NamedTuple
 
 from gridbot.engine.status import OrderStatus, SlotStatus
@@ -12,6 +13,7 @@ from gridbot.tui.factory.board import Board, Key
 from gridbot.tui.factory.layout import Size, Spot
 from gridbot.tui.factory.market import Market, nearness
 from gridbot.tui.factory.tiles import GEARS, Frame, Item
+from gridbot.tui.factory.words import label_of, lamp_of
 from gridbot.tui.symptoms import JAM_SHARE, jam_share, missing_sides
 
 PERIODS = {"S1a": 10, "S1b": 10, "S2": 5}  # ticks of a quarter turn
@@ -23,22 +25,25 @@ PARTS = {
     "large": (
         ("title", 0, 0, 14), ("left", 1, 0, 6), ("gear", 1, 6, 1), ("right", 1, 7, 7),
         ("name", 2, 0, 12), ("lamp", 2, 12, 1), ("edge1", 2, 13, 1),
-        ("in", 3, 0, 5), ("entries", 3, 5, 8), ("edge2", 3, 13, 1),
-        ("out", 4, 0, 5), ("exits", 4, 5, 8), ("edge3", 4, 13, 1),
+        ("in", 3, 0, 5), ("edge2", 3, 13, 1),
+        ("out", 4, 0, 5), ("edge3", 4, 13, 1),
         ("counts", 5, 0, 14), ("foot", 6, 0, 14),
     ),
     "medium": (
-        ("title", 0, 0, 11), ("edge1", 1, 0, 1), ("gear", 1, 1, 1), ("lane", 1, 2, 7),
+        ("title", 0, 0, 11), ("edge1", 1, 0, 1), ("gear", 1, 1, 1),
         ("lamp", 1, 9, 1), ("edge2", 1, 10, 1), ("name", 2, 0, 11), ("foot", 3, 0, 11),
     ),
     "dense": (
-        ("title", 0, 0, 7), ("edge1", 1, 0, 1), ("gear", 1, 1, 1), ("lane", 1, 2, 3),
+        ("title", 0, 0, 7), ("edge1", 1, 0, 1), ("gear", 1, 1, 1),
         ("lamp", 1, 5, 1), ("edge2", 1, 6, 1), ("foot", 2, 0, 7),
     ),
 }  # fmt: skip
+LANE_PARTS = {  # cell by cell: few looks of a cell make all looks of a lane
+    "large": (("entries", 3, 5, 8), ("exits", 4, 5, 8)), "medium": (("lane", 1, 2, 7),),
+    "dense": (("lane", 1, 2, 3),),
+}  # fmt: skip
 GROWING_STEPS = 4
 KINDS = {"sticky": ("S", "accent"), "cycle": ("C", "cycle")}
-REASONS = {"capacity": "no room", "cooldown": "cooldown", "exchange": "waits", "refused": "refused"}
 
 
 class Load(NamedTuple):
@@ -58,10 +63,14 @@ class Machine:
     def __init__(self, board: Board, size: Size, spot: Spot, slot: SlotStatus) -> None:
         self.size, self.spot, self.slot = size, spot, slot
         self.chosen = self.flashing = False
+        self.calm = False  # without ornaments
         self.step = GROWING_STEPS
         self._board = board
+        self._market: Market | None = None
         self._parts = {name: board.place(spot.y + y, spot.x + x, width)
                        for name, y, x, width in PARTS[size.name]}  # fmt: skip
+        self._lanes = {name: [board.place(spot.y + y, spot.x + x + i, 1) for i in range(width)]
+                       for name, y, x, width in LANE_PARTS[size.name]}  # fmt: skip
         self._items: dict[str, Load] = {}
         self._gear, self._chevron, self._lit = 0, -1, True
         self._walker = -1  # where somebody looks for the missing side, on the lower edge
@@ -74,9 +83,9 @@ class Machine:
 
     def see(self, slot: SlotStatus, market: Market, still: bool) -> None:
         """The slot as it is now; ``still``: items stand at once where they belong."""
-        self.slot = slot
+        self.slot, self._market = slot, market
         self._jam = jam_share(slot, market.now)
-        self._lamp = lamp(slot, self.jammed)
+        self._lamp = lamp_of(slot, self.jammed)
         self._walker = max(self._walker, 0) if missing_sides(slot) else -1
         items, known = self._placed(slot.orders, market, still), self._items
         self._items = items
@@ -122,7 +131,15 @@ class Machine:
         """Ticks of a quarter turn, or of a pulse."""
         return PERIODS.get(self.slot.phase, PULSE)
 
+    def soothe(self, calm: bool) -> None:
+        """With ornaments or without: marks on lanes, who walks about, the pulse of an idle gear."""
+        if self.calm != calm:
+            self.calm, self._chevron = calm, -1
+            self.draw()
+
     def turn(self, tick: int) -> None:
+        if self.calm and self.turning() == PULSE:
+            return
         self._gear = (tick + self.offset) // self.turning() % 4
         if self.step == GROWING_STEPS:
             self._draw_gear()
@@ -135,8 +152,9 @@ class Machine:
             if step or one.fresh:
                 place = one.place if self.jammed else one.place + step
                 self._items[name] = one._replace(place=place, fresh=False)
-        self._chevron = (tick + self.offset) // LANE_PERIOD % (length + 2)
-        if self._walker >= 0:
+        if not self.calm:
+            self._chevron = (tick + self.offset) // LANE_PERIOD % (length + 2)
+        if self._walker >= 0 and not self.calm:
             self._walker = (tick + self.offset) // LANE_PERIOD % (self.size.width - 2)
             if self.step == GROWING_STEPS:
                 self._draw_foot()
@@ -178,6 +196,8 @@ class Machine:
         for name in self._parts:
             wall = name.startswith("edge") and step
             self._put(name, ("edge", self.frame) if wall else ("blank",))
+        for piece in chain.from_iterable(self._lanes.values()):
+            self._board.put(piece, ("blank",))
         self._put("title", ("corners", self.frame, width, 0, step))
         self._put("foot", ("corners", self.frame, width, 2, step))
         if step == GROWING_STEPS - 1:
@@ -186,9 +206,16 @@ class Machine:
     def _draw_title(self) -> None:
         slot = self.slot
         if self.size.name == "dense":
-            self._put("title", ("small_title", self.frame, slot.id, slot.phase))
+            missing = () if slot.quarantined or slot.paused else missing_sides(slot)
+            short = self._letter(missing[0]) if missing else ""
+            self._put("title", ("small_title", self.frame, slot.id, slot.phase, short))
         else:
             self._put("title", ("title", self.frame, self.size.width, slot.id, slot.phase))
+
+    def _letter(self, side: str) -> str:
+        """Of the asset that an entry of a side needs."""
+        market = self._market
+        return "" if market is None else market.quote if side == "buy" else market.base
 
     @property
     def _gear_look(self) -> tuple[str, str]:
@@ -208,17 +235,23 @@ class Machine:
         self._put("gear", ("sign", *self._gear_look))
 
     def _draw_lanes(self) -> None:
-        if self.size.name != "large":
-            self._put("lane", ("lane", *self._lane(None), self._dark()))
-            return
         dark = self._dark()
-        self._put("entries", ("lane", *self._lane(False), "" if self.jammed else dark))
-        self._put("exits", ("lane", *self._lane(True), dark if self.jammed else ""))
+        if self.size.name != "large":
+            self._draw_lane("lane", None, dark)
+            return
+        self._draw_lane("entries", False, "" if self.jammed else dark)
+        self._draw_lane("exits", True, dark if self.jammed else "")
 
-    def _lane(self, exits: bool | None) -> tuple[int, tuple[Item, ...], int]:
-        items = self._on_lane(exits)
-        still = self.jammed or self.slot.paused or not items
-        return LANES[self.size.name], items, -1 if still else self._chevron
+    def _draw_lane(self, part: str, exits: bool | None, dark: str) -> None:
+        """Its items above a mark that runs where there is something to carry."""
+        items, cells = self._on_lane(exits), self._lanes[part]
+        looks = [(dark or "·", "dim faint")] * len(cells)
+        if items and not self.jammed and not self.slot.paused and -1 < self._chevron < len(cells):
+            looks[self._chevron] = "›", "dim faint"
+        for place, glyph, words in items:
+            looks[place] = glyph, words
+        for piece, look in zip(cells, looks, strict=True):
+            self._board.put(piece, ("sign", *look))
 
     def _draw_lamp(self) -> None:
         self._put("lamp", ("sign", *self._lamp_look))
@@ -229,42 +262,24 @@ class Machine:
         if name == "dense":
             self._put("foot", ("small_profit", frame, money(value, 5), tone(value)))
             return
-        width = self.size.width
-        self._put(
-            "foot", ("profit", frame, width, money(value, width - 5), tone(value), self._walker)
-        )
+        width, walker = self.size.width, -1 if self.calm else self._walker
+        text = money(value, width - 5)
+        self._put("foot", ("profit", frame, width, text, tone(value), walker))
         if name == "medium":
-            label, words = self._label(8)
+            label, words = label_of(slot, self._jam, 8)
             count = len(slot.recoveries) if words == "text" else 0
             if count:
-                label, words = self._label(6)
+                label, words = label_of(slot, self._jam, 6)
             sign = str(min(count, 9)) if count else ""
             self._put("name", ("name", frame, 6 if count else 9, label, words, sign, True))
             return
         left, right = slot.phase in ("S1a", "S2"), slot.phase in ("S1b", "S2")
         self._put("left", ("left", frame, left))
         self._put("right", ("right", frame, right))
-        self._put("name", ("name", frame, 10, *self._label(10), "", False))
+        self._put("name", ("name", frame, 10, *label_of(slot, self._jam, 10), "", False))
         self._put("in", ("label", frame, "in  "))
         self._put("out", ("label", frame, "out "))
         self._put("counts", ("counts", frame, len(slot.orders), len(slot.recoveries)))
-
-    def _label(self, room: int) -> tuple[str, str]:
-        """The alias, or in words what keeps the machine from working."""
-        slot, missing = self.slot, missing_sides(self.slot)
-        if slot.quarantined:
-            return "stopped", "bad"
-        if slot.paused:
-            return "paused", "warn"
-        if self.jammed:
-            return f"jam {self._jam:.0%}", "warn"
-        if missing:
-            return f"no {missing[0]}", "warn"
-        reason = next((REASONS[w.reason] for w in slot.waiting if w.reason in REASONS), "")
-        name = slot.alias or f"slot {slot.id}"
-        return (
-            (reason, "warn") if reason else (name if len(name) <= room else f"#{slot.id}", "text")
-        )
 
     def _dark(self) -> str:
         return "░" if self.jammed or missing_sides(self.slot) else ""
@@ -280,14 +295,3 @@ class Machine:
                           if 0 <= p < length and p not in taken), 0)  # fmt: skip
             taken[place] = (place, one.glyph, f"{one.words} reverse" if one.fresh else one.words)
         return tuple(sorted(taken.values()))
-
-
-def lamp(slot: SlotStatus, jammed: bool) -> tuple[str, str]:
-    """The slot's lamp and its colour; every state has a glyph of its own."""
-    if slot.quarantined:
-        return "■", "bad"
-    if slot.paused or jammed or any(one.state == "unknown" for one in slot.orders):
-        return "▲", "warn"
-    if slot.waiting:
-        return "◆", "warn"
-    return ("●", "good") if slot.orders else ("○", "dim")

@@ -30,9 +30,15 @@ def market_of(scene: Scene) -> Market:
 
 
 def letters(status: Status) -> tuple[str, str]:
-    """One glyph for the base asset and one for money."""
-    base = next((one for one in status.pair.base if one.isascii() and one.isalnum()), "B")
-    return base.upper(), "$"
+    """One glyph for the base asset and one for the quote asset; a dollar of any kind is a $."""
+    base, quote = _initial(status.pair.base, "B"), _initial(status.pair.quote, "Q")
+    if "USD" in status.pair.quote.upper():
+        return base, "$"
+    return base, quote.lower() if quote == base else quote
+
+
+def _initial(asset: str, unknown: str) -> str:
+    return next((one for one in asset if one.isascii() and one.isalnum()), unknown).upper()
 
 
 def nearness(order: OrderStatus, market: Market) -> float:

@@ -43,12 +43,13 @@ class Flight(NamedTuple):
 
 
 class Burst(NamedTuple):
-    """A small star that opens: its middle, then its arms, then dust."""
+    """A small star that opens: its middle, then its ``arms`` if it has room, then dust."""
 
     at: float
     y: int
     x: int
     style: int
+    arms: bool = True
 
     def cells(self, now: float) -> Cells | None:
         step = int((now - self.at) / BURST_SECONDS * 4)
@@ -58,22 +59,23 @@ class Burst(NamedTuple):
         arm = BURST[min(step, 2)]
         arms = [(self.y, self.x - step), (self.y, self.x + step)]
         arms += [(self.y - 1, self.x), (self.y + 1, self.x)] if step == 2 else []
-        return middle | dict.fromkeys(arms, (arm, self.style)) if step else middle
+        return middle | dict.fromkeys(arms, (arm, self.style)) if step and self.arms else middle
 
 
 class Figure(NamedTuple):
-    """An amount that climbs two rows and goes."""
+    """An amount that climbs two rows, or stays where nothing may be covered, and goes."""
 
     at: float
     y: int
     x: int
     text: str
     style: int
+    climbs: bool = True
 
     def cells(self, now: float) -> Cells | None:
         if now < self.at or now - self.at > FIGURE_SECONDS:
             return {} if now < self.at else None
-        y = self.y - min(int((now - self.at) / FIGURE_SECONDS * 3), 2)
+        y = self.y - min(int((now - self.at) / FIGURE_SECONDS * 3), 2) * self.climbs
         return {(y, self.x + i): (one, self.style) for i, one in enumerate(self.text)}
 
 

@@ -10,7 +10,7 @@ from math import log10
 from gridbot.engine.status import Status
 from gridbot.tui.cells import Line, Piece, clean, length, money, span, tone
 from gridbot.tui.factory.tiles import fill, gauge
-from gridbot.tui.symptoms import missing_sides
+from gridbot.tui.symptoms import RECOVERIES_PER_SLOT, SIDES
 
 CHEST_CELLS, BOX_CELLS = 11, 15
 LOW_SHARE = 0.12
@@ -50,36 +50,39 @@ def free_share(status: Status, asset: str) -> float:
 
 
 def side_state(status: Status, side: str) -> tuple[str, str]:
-    """A side's chest in words: ok, low, or that entries of that side cannot be paid."""
+    """A side's chest in words: ok, low, or that an entry of that side cannot be paid."""
     asset = status.pair.quote if side == "buy" else status.pair.base
-    if any(side in missing_sides(slot) for slot in status.slots):
+    waiting = (wait for slot in status.slots for wait in slot.waiting)
+    if any(wait.reason == "funds" and SIDES.get(wait.trade) == side for wait in waiting):
         return f"no {side}", "warn"
     return ("low", "warn") if free_share(status, asset) < LOW_SHARE else ("ok", "good")
 
 
 def chest(status: Status, side: str, height: int) -> list[Line]:
-    """An input chest of ``height`` rows; empty when its lane starves."""
-    asset = clean(status.pair.quote if side == "buy" else status.pair.base)
+    """An input chest of ``height`` rows, as full as its asset is free of orders."""
+    asset = status.pair.quote if side == "buy" else status.pair.base
     text, words = side_state(status, side)
-    rows = max(height - 3, 0)
-    share = (
-        0.0
-        if text.startswith("no")
-        else free_share(status, status.pair.quote if side == "buy" else status.pair.base)
-    )
-    lines: list[Line] = [[(one, f"{side} faint")] for one in fill(CHEST_CELLS - 2, rows, share)]
+    share = free_share(status, asset)
+    lines = _content(CHEST_CELLS - 2, max(height - 3, 0), share, f"{side} faint")
     label = text if text.startswith("no") else f"{side}: {text}"
-    return box(asset, [*lines, [(f"{label:^9}", words)]], CHEST_CELLS, side if share else "dim")
+    frame = [*lines, [(f"{label:^9}", words)]]
+    return box(clean(asset), frame, CHEST_CELLS, side if share else "dim")
+
+
+def _content(width: int, rows: int, share: float, words: str) -> list[Line]:
+    """What is in a chest; where nothing is, nothing is painted."""
+    return [[(one, words if one.strip() else "")] for one in fill(width, rows, share)]
 
 
 def earned_share(status: Status) -> float:
-    """How far the profit has come on the way to the next slot, or to the next power of ten."""
+    """How far the profit has come on the way to the next slot, or to the next power of ten;
+    0 to 1."""
     net = float(status.profit.realised + status.profit.write_offs)
     auto = status.auto_slots
     if auto.get("next_at") and auto.get("earned", 0) < auto.get("max", 0):
         goal = float(auto["next_at"])
         begun = goal * auto["earned"] / (auto["earned"] + 1)
-        return (net - begun) / (goal - begun) if goal > begun else 0.0
+        return max(0.0, min((net - begun) / (goal - begun), 1.0)) if goal > begun else 0.0
     return net / 10 ** max(-(-log10(net) // 1), 0) if net > 0 else 0.0
 
 
@@ -90,9 +93,8 @@ def profit_box(status: Status, height: int) -> list[Line]:
         [(f"{money(net, 12):^{inner}}", f"{tone(net)} bold")],
         [(f"{'open ' + money(status.profit.unrealised, 7):^{inner}}", "dim")],
     ]  # fmt: skip
-    content += [
-        [(" ", ""), (one, "good faint")] for one in fill(inner - 2, rows, earned_share(status))
-    ]
+    filled = _content(inner - 2, rows, earned_share(status), "good faint")
+    content += [[(" ", ""), *line] for line in filled]
     return box("PROFIT", content, BOX_CELLS, "title")
 
 
@@ -163,7 +165,7 @@ def strip(status: Status, width: int, rows: int) -> list[Line]:
     for side, rank in (("buy", 2), ("sell", 3)):
         asset = status.pair.quote if side == "buy" else status.pair.base
         text, words = side_state(status, side)
-        lit, dark = gauge(8, 0.0 if text.startswith("no") else free_share(status, asset))
+        lit, dark = gauge(8, free_share(status, asset))
         left += [(rank, f" {clean(asset)[:6]} ", side), (rank + 4, lit, f"{side} faint"),
                  (rank + 4, dark, "dim faint"), (rank, f" {text} ", words)]  # fmt: skip
     lit, dark = gauge(10, earned_share(status))
@@ -200,30 +202,25 @@ def _spread(left: list[Piece], right: list[Piece], width: int) -> Line:
 # --- recycling belt ---------------------------------------------------------------------
 
 
-def recoveries(status: Status, base: str, quote: str) -> list[tuple[str, str]]:
-    """Labels of all orphaned exits and their side, the oldest first."""
+def recoveries(status: Status, base: str, quote: str) -> list[tuple[str, str, str]]:
+    """Client ids, labels and sides of all orphaned exits, the oldest first."""
     mid = status.price.mid
     every = sorted(((one.placed_at, slot.id, one) for slot in status.slots
                     for one in slot.recoveries), key=lambda found: found[:2])  # fmt: skip
     labels = []
     for _, number, one in every:
         far = f" {(one.price - mid) / mid * 100:+.1f}%" if mid else ""
-        labels.append(
-            (f"[{base if one.side == 'sell' else quote} {number}.{one.local_id}{far}]", one.side)
-        )
+        letter = base if one.side == "sell" else quote
+        labels.append((one.client_id, f"[{letter} {number}.{one.local_id}{far}]", one.side))
     return labels
 
 
 def belt_sign(status: Status) -> tuple[str, str]:
-    """What the recycling belt is made of: the more stands on it, the denser."""
-    count, slots = sum(len(slot.recoveries) for slot in status.slots), max(len(status.slots), 1)
-    return (
-        ("#", "warn")
-        if count >= slots
-        else (":", "warn")
-        if 2 * count >= slots
-        else ("·", "dim faint")
-    )
+    """What the recycling belt is made of: denser from half of what is a backlog."""
+    count = sum(len(slot.recoveries) for slot in status.slots)
+    backlog = RECOVERIES_PER_SLOT * len(status.slots)
+    dense = "#" if count > backlog else ":" if 2 * count > backlog else ""
+    return (dense, "warn") if dense else ("·", "dim faint")
 
 
 def belt_title(status: Status, now: float, width: int) -> Line:
@@ -241,17 +238,28 @@ def belt_title(status: Status, now: float, width: int) -> Line:
 
 def belt(labels: list[tuple[str, str]], width: int, shift: int, sign: tuple[str, str]) -> Line:
     """The belt ``shift`` cells further left; labels come round again."""
-    pace = max(max((len(text) for text, _ in labels), default=0) + 4, 16)
-    loop = max(width + pace, len(labels) * pace)
     cells: Line = [(sign[0] if (x + shift) % 2 else " ", sign[1]) for x in range(width)]
+    loop = _belt_loop(labels, width)[1]
     for n, (text, side) in enumerate(labels):
-        start = (width // 3 + n * pace - shift) % loop
+        start = belt_place(labels, n, width, shift)
         for x, one in enumerate(text, start):
             if x >= loop:
                 x -= loop
             if x < width:
                 cells[x] = one, side
     return cells
+
+
+def belt_place(labels: list[tuple[str, str]], number: int, width: int, shift: int) -> int:
+    """The first cell of a label; beyond ``width`` it is not in sight."""
+    pace, loop = _belt_loop(labels, width)
+    return (width // 3 + number * pace - shift) % loop
+
+
+def _belt_loop(labels: list[tuple[str, str]], width: int) -> tuple[int, int]:
+    """Cells from label to label, and until the first comes again."""
+    pace = max(max((len(text) for text, _ in labels), default=0) + 4, 16)
+    return pace, max(width + pace, len(labels) * pace)
 
 
 def banner(text: str, width: int, words: str) -> list[Line]:

@@ -108,19 +108,29 @@ class StyleTable:
             parts.append(self._words.get(one) or _plain(one))
         style = Style.combine(map(Style.parse, parts))
         if fade:
+            style += self._groundless(style)
             style += self._faded(style, fade)
         return style if self._system else style.without_color
 
+    def _groundless(self, style: Style) -> Style:
+        """What is pale has no ground of its own: what it would be is its ink."""
+        common = Style.parse(self._words["text"]).bgcolor
+        if style.bgcolor is None or style.bgcolor == common:
+            return Style()
+        return Style(color=style.bgcolor, bgcolor=common)
+
     def _faded(self, style: Style, share: float) -> Style:
-        if self._system in (None, ColorSystem.STANDARD) or not (style.color and style.bgcolor):
+        ink, ground = style.color, style.bgcolor
+        if self._system in (None, ColorSystem.STANDARD) or not (_known(ink) and _known(ground)):
             return Style(dim=True, bold=False)
-        return Style(color=_mix(style.color, style.bgcolor, share))
+        assert ink is not None and ground is not None
+        return Style(color=_mix(ink, ground, share))
 
     def _wash(self, style: Style, tone: Style) -> Style:
-        if self._system is None:
+        known = _known(tone.color) and _known(style.color) and _known(style.bgcolor)
+        if self._system is None or not known:
             return style + Style(dim=True, bold=False)
-        if tone.color is None or style.color is None or style.bgcolor is None:
-            return style + tone
+        assert tone.color and style.color and style.bgcolor
         if self._system is ColorSystem.STANDARD:
             return style + Style(color=tone.color, bold=False)
         mixed = _mix(_mix(style.color, tone.color, 0.7), style.bgcolor, 0.35)
@@ -132,6 +142,11 @@ def _plain(word: str) -> str:
     if word.startswith("on#"):
         return f"on {word[2:]}"
     return word if word.startswith("#") or word in ATTRIBUTES else ""
+
+
+def _known(color: Color | None) -> bool:
+    """Whether it can be mixed: nobody knows what a terminal's default looks like."""
+    return color is not None and not color.is_default
 
 
 def _mix(one: Color, other: Color, share: float) -> Color:

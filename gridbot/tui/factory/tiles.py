@@ -51,7 +51,7 @@ class Tiles:
         return [(BOXES[frame.kind][1], frame.words)]
 
     def _sign(self, glyph: str, words: str) -> Line:
-        """A gear or a lamp."""
+        """A gear, a lamp, or a cell of a lane."""
         return [(glyph, words)]
 
     def _title(self, frame: Frame, width: int, number: int, phase: str) -> Line:
@@ -63,11 +63,13 @@ class Tiles:
         left = width - sum(len(text) for text, _ in line) - 1
         return [*line, (top[1] * left + top[2], frame.words)]
 
-    def _small_title(self, frame: Frame, number: int, phase: str) -> Line:
+    def _small_title(self, frame: Frame, number: int, phase: str, short: str) -> Line:
+        """``short``: the letter of what the slot has none of, told in place of the phase."""
         top = BOXES[frame.kind][0]
-        label, shown = f"{number:02}"[-3:], f"{phase:{top[1]}<3}"
-        return [(top[0], frame.words), (label, "title"), (shown[: 5 - len(label)], f"{phase} bold"),
-                (top[2], frame.words)]  # fmt: skip
+        label, words = f"{number:02}"[-3:], "warn" if short else f"{phase} bold"
+        room = 5 - len(label)
+        shown = ("no" if room > 2 else "-") + short if short else f"{phase:{top[1]}<3}"[:room]
+        return [(top[0], frame.words), (label, "title"), (shown, words), (top[2], frame.words)]
 
     def _left(self, frame: Frame, lit: bool) -> Line:
         words, fill = ("S1a", "▓") if lit else ("dim faint", "░")
@@ -87,15 +89,6 @@ class Tiles:
 
     def _label(self, frame: Frame, text: str) -> Line:
         return [*self._edge(frame), (text, "dim")]
-
-    def _lane(self, width: int, items: tuple[Item, ...], chevron: int, dark: str) -> Line:
-        """A lane: its items above a moving mark."""
-        cells: Line = [(dark or "·", "dim faint")] * width
-        if 0 <= chevron < width:
-            cells[chevron] = ("›", "dim faint")
-        for place, glyph, words in items:
-            cells[place] = glyph, words
-        return cells
 
     def _counts(self, frame: Frame, orders: int, recoveries: int) -> Line:
         words = "warn" if recoveries else "dim"

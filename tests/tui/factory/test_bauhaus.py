@@ -281,7 +281,7 @@ def test_the_counter_reads_as_exactly_as_it_can(
 def test_the_counter_is_in_base_units_unless_one_is_worth_a_fortune() -> None:
     cheap = calm()
     dear = replace(cheap, price=replace(cheap.price, mid=D(60000)))
-    assert (reading(cheap, D("0.091234")), reading(dear, D(3))) == ("D1.000", "U3.00")
+    assert (reading(cheap, D("0.091234")), reading(dear, D(3))) == ("D1.000", "$3.00")
 
 
 def test_a_digit_lights_its_segments_and_leaves_ghosts() -> None:

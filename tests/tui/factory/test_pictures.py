@@ -45,6 +45,26 @@ def test_the_factory_looks_as_drawn(
     assert snap_compare(Hall(), terminal_size=size, run_before=moment)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)], ids="{0[0]}x{0[1]}".format)
+@pytest.mark.parametrize("count", [12, 84])
+def test_bauhaus_looks_as_drawn(
+    size: tuple[int, int], count: int, snap_compare: Callable[..., bool]
+) -> None:
+    async def moment(pilot: Any) -> None:
+        hall = pilot.app
+        hall.floor.toggle()
+        hall.floor.show(scene(status(count)))
+        told = happen("cycle_closed", number=8, net="0.61")
+        hall.floor.show(scene(status(count), selected=8), told)
+        for _ in range(14):
+            hall.time += 0.05
+            hall.floor.step()
+        hall.floor.refresh()
+        await pilot.pause()
+
+    assert snap_compare(Hall(), terminal_size=size, run_before=moment)
+
+
 @pytest.mark.parametrize("state", ["paused", "halted", "gone", "waiting"])
 def test_a_stopped_factory_looks_as_drawn(state: str, snap_compare: Callable[..., bool]) -> None:
     async def moment(pilot: Any) -> None:
