@@ -15,7 +15,7 @@ from gridbot.tui.factory.furniture import PARTICLE_CELLS_PER_SECOND, Furniture
 from gridbot.tui.factory.happenings import Happenings
 from gridbot.tui.factory.layout import Plan, neighbour, plan
 from gridbot.tui.factory.machine import LAMP_PERIOD, LANE_PERIOD, WHEEL, Machine
-from gridbot.tui.factory.market import Market, market_of
+from gridbot.tui.factory.market import MONEY, Market, market_of
 from gridbot.tui.factory.mood import FRESH, Mood, mood_of, written
 from gridbot.tui.factory.motion import Effects
 from gridbot.tui.factory.styles import StyleTable
@@ -41,7 +41,7 @@ class FactoryFloor:
         self.machines: dict[int, Machine] = {}
         self.plan: Plan = plan(0, 0, 0)
         self._scene: Scene | None = None
-        self.market = Market(None, 1.0, 1.0, "$", "B", 0.0)
+        self.market = Market(None, 1.0, 1.0, MONEY, "B", 0.0)
         self._mood: Mood = FRESH
         self._opened_at: float | None = None
         self._now = self._time = self._flown = 0.0

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from gridbot.engine.status import OrderStatus, Status
 from gridbot.tui.factory.contract import Scene
 
+MONEY = "$"
+
 
 class Market(NamedTuple):
     """What all machines measure by: mid price, distances in percent, letters, engine's time."""
@@ -22,7 +24,7 @@ def market_of(scene: Scene) -> Market:
     """The market of a scene, so far as it is known."""
     status = scene.status
     if status is None:
-        return Market(None, 1.0, 1.0, "$", "B", scene.engine_now)
+        return Market(None, 1.0, 1.0, MONEY, "B", scene.engine_now)
     base, quote = letters(status)
     settings = status.settings
     reach = float(settings.entry_pct), float(settings.profit_pct)
@@ -30,15 +32,9 @@ def market_of(scene: Scene) -> Market:
 
 
 def letters(status: Status) -> tuple[str, str]:
-    """One glyph for the base asset and one for the quote asset; a dollar of any kind is a $."""
-    base, quote = _initial(status.pair.base, "B"), _initial(status.pair.quote, "Q")
-    if "USD" in status.pair.quote.upper():
-        return base, "$"
-    return base, quote.lower() if quote == base else quote
-
-
-def _initial(asset: str, unknown: str) -> str:
-    return next((one for one in asset if one.isascii() and one.isalnum()), unknown).upper()
+    """One glyph for the base asset, its first letter, and one for the quote asset: money is $."""
+    base = next((one for one in status.pair.base if one.isascii() and one.isalnum()), "B")
+    return base.upper(), MONEY
 
 
 def nearness(order: OrderStatus, market: Market) -> float:
