@@ -232,7 +232,7 @@ def test_volumes_letters_and_kinds_come_from_the_status() -> None:
     floor.frame(10.0)
     rows = text_of(floor, 40)
     assert rows[0].startswith(" SELL 88.00 E ") and rows[0].endswith(" 88.00 E BUY ")
-    assert "E" in "".join(rows[3:15]) and "‹G›" in "".join(rows[25:38])
+    assert "E" in "".join(rows[3:15]) and "‹$›" in "".join(rows[25:38])
     assert "[S]" in "".join(rows[15:25])
 
 
