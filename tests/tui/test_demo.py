@@ -35,11 +35,12 @@ def test_a_visitor_sees_every_state_within_a_minute(tmp_path: Path) -> None:
             picture = build_status(engine.brain, state, quote)
             seen.update((slot.kind, slot.phase) for slot in picture.slots)
             seen.update(one.name for one in symptoms(picture, "running", 0.0))
+            seen.update(wait.reason for slot in picture.slots for wait in slot.waiting)
             seen.update("recovery" for slot in picture.slots if slot.recoveries)
         engine.store.close()
 
     asyncio.run(run())
-    assert kinds >= EVENTS and seen >= SYMPTOMS | {"recovery"}
+    assert kinds >= EVENTS and seen >= SYMPTOMS | {"recovery", "cooldown"}
     assert seen >= {(kind, phase) for kind in ("sticky", "cycle")
                     for phase in ("S0", "S1a", "S1b", "S2")}  # fmt: skip
 

@@ -29,9 +29,10 @@ STALE = replace(full(), price=replace(status().price, stale=True, at=NOW - 74), 
 
 @pytest.fixture(autouse=True)
 def same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No colours, paths or links of whoever runs this."""
+    """No colours, glyphs, paths or links of whoever runs this."""
     for name in ("NO_COLOR", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.chdir(tmp_path)
 
 

@@ -12,7 +12,7 @@ from gridbot.tui.cells import money, tone
 from gridbot.tui.factory.board import Board, Key
 from gridbot.tui.factory.layout import Size, Spot
 from gridbot.tui.factory.market import Market, nearness
-from gridbot.tui.factory.tiles import GEARS, Frame, Item
+from gridbot.tui.factory.tiles import GEARS, LANE_PARTS, PARTS, Frame, Item, number_of
 from gridbot.tui.factory.words import label_of, lamp_of
 from gridbot.tui.symptoms import JAM_SHARE, jam_share, missing_sides
 
@@ -20,28 +20,6 @@ PERIODS = {"S1a": 10, "S1b": 10, "S2": 5}  # ticks of a quarter turn
 PULSE, LANE_PERIOD, LAMP_PERIOD = 40, 8, 20
 WHEEL = 40  # ticks after which all of them repeat
 LANES = {"large": 8, "medium": 7, "dense": 3}
-# What a tile is made of: name, row, first cell, cells. What moves stands alone.
-PARTS = {
-    "large": (
-        ("title", 0, 0, 14), ("left", 1, 0, 6), ("gear", 1, 6, 1), ("right", 1, 7, 7),
-        ("name", 2, 0, 12), ("lamp", 2, 12, 1), ("edge1", 2, 13, 1),
-        ("in", 3, 0, 5), ("edge2", 3, 13, 1),
-        ("out", 4, 0, 5), ("edge3", 4, 13, 1),
-        ("counts", 5, 0, 14), ("foot", 6, 0, 14),
-    ),
-    "medium": (
-        ("title", 0, 0, 11), ("edge1", 1, 0, 1), ("gear", 1, 1, 1),
-        ("lamp", 1, 9, 1), ("edge2", 1, 10, 1), ("name", 2, 0, 11), ("foot", 3, 0, 11),
-    ),
-    "dense": (
-        ("title", 0, 0, 7), ("edge1", 1, 0, 1), ("gear", 1, 1, 1),
-        ("lamp", 1, 5, 1), ("edge2", 1, 6, 1), ("foot", 2, 0, 7),
-    ),
-}  # fmt: skip
-LANE_PARTS = {  # cell by cell: few looks of a cell make all looks of a lane
-    "large": (("entries", 3, 5, 8), ("exits", 4, 5, 8)), "medium": (("lane", 1, 2, 7),),
-    "dense": (("lane", 1, 2, 3),),
-}  # fmt: skip
 GROWING_STEPS = 4
 KINDS = {"sticky": ("S", "accent"), "cycle": ("C", "cycle")}
 
@@ -69,6 +47,10 @@ class Machine:
         self._market: Market | None = None
         self._parts = {name: board.place(spot.y + y, spot.x + x, width)
                        for name, y, x, width in PARTS[size.name]}  # fmt: skip
+        if size.name == "dense":  # what changes with the phase stands alone
+            cut = 1 + len(number_of(slot.id))
+            self._parts["title"] = board.place(spot.y, spot.x, cut)
+            self._parts["phase"] = board.place(spot.y, spot.x + cut, size.width - cut)
         self._lanes = {name: [board.place(spot.y + y, spot.x + x + i, 1) for i in range(width)]
                        for name, y, x, width in LANE_PARTS[size.name]}  # fmt: skip
         self._items: dict[str, Load] = {}
@@ -200,6 +182,9 @@ class Machine:
             self._board.put(piece, ("blank",))
         self._put("title", ("corners", self.frame, width, 0, step))
         self._put("foot", ("corners", self.frame, width, 2, step))
+        if "phase" in self._parts:
+            cut = self._parts["title"].width
+            self._put("phase", ("corners", self.frame, width, 0, step, cut))
         if step == GROWING_STEPS - 1:
             self._draw_title()
 
@@ -208,7 +193,9 @@ class Machine:
         if self.size.name == "dense":
             missing = () if slot.quarantined or slot.paused else missing_sides(slot)
             short = self._letter(missing[0]) if missing else ""
-            self._put("title", ("small_title", self.frame, slot.id, slot.phase, short))
+            self._put("title", ("number", self.frame, slot.id))
+            room = self._parts["phase"].width - 1
+            self._put("phase", ("phase", self.frame, room, slot.phase, short))
         else:
             self._put("title", ("title", self.frame, self.size.width, slot.id, slot.phase))
 

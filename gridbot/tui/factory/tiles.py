@@ -12,6 +12,28 @@ from gridbot.tui.factory.contract import Styles
 
 GEARS = "◐◓◑◒"
 BOXES = {"S": ("┏━┓", "┃", "┗━┛"), "C": ("╭─╮", "│", "╰─╯")}
+# What a tile is made of: name, row, first cell, cells. What moves stands alone.
+PARTS = {
+    "large": (
+        ("title", 0, 0, 14), ("left", 1, 0, 6), ("gear", 1, 6, 1), ("right", 1, 7, 7),
+        ("name", 2, 0, 12), ("lamp", 2, 12, 1), ("edge1", 2, 13, 1),
+        ("in", 3, 0, 5), ("edge2", 3, 13, 1),
+        ("out", 4, 0, 5), ("edge3", 4, 13, 1),
+        ("counts", 5, 0, 14), ("foot", 6, 0, 14),
+    ),
+    "medium": (
+        ("title", 0, 0, 11), ("edge1", 1, 0, 1), ("gear", 1, 1, 1),
+        ("lamp", 1, 9, 1), ("edge2", 1, 10, 1), ("name", 2, 0, 11), ("foot", 3, 0, 11),
+    ),
+    "dense": (
+        ("edge1", 1, 0, 1), ("gear", 1, 1, 1),
+        ("lamp", 1, 5, 1), ("edge2", 1, 6, 1), ("foot", 2, 0, 7),
+    ),
+}  # fmt: skip
+LANE_PARTS = {  # cell by cell: few looks of a cell make all looks of a lane
+    "large": (("entries", 3, 5, 8), ("exits", 4, 5, 8)), "medium": (("lane", 1, 2, 7),),
+    "dense": (("lane", 1, 2, 3),),
+}  # fmt: skip
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 Item = tuple[int, str, str]  # place on the lane, glyph, words of its style
 
@@ -63,13 +85,15 @@ class Tiles:
         left = width - sum(len(text) for text, _ in line) - 1
         return [*line, (top[1] * left + top[2], frame.words)]
 
-    def _small_title(self, frame: Frame, number: int, phase: str, short: str) -> Line:
-        """``short``: the letter of what the slot has none of, told in place of the phase."""
-        top = BOXES[frame.kind][0]
-        label, words = f"{number:02}"[-3:], "warn" if short else f"{phase} bold"
-        room = 5 - len(label)
+    def _number(self, frame: Frame, number: int) -> Line:
+        """The beginning of a small title."""
+        return [(BOXES[frame.kind][0][0], frame.words), (number_of(number), "title")]
+
+    def _phase(self, frame: Frame, room: int, phase: str, short: str) -> Line:
+        """The rest of it; ``short``: the letter of what the slot has none of, told instead."""
+        top, words = BOXES[frame.kind][0], "warn" if short else f"{phase} bold"
         shown = ("no" if room > 2 else "-") + short if short else f"{phase:{top[1]}<3}"[:room]
-        return [(top[0], frame.words), (label, "title"), (shown, words), (top[2], frame.words)]
+        return [(shown, words), (top[2], frame.words)]
 
     def _left(self, frame: Frame, lit: bool) -> Line:
         words, fill = ("S1a", "▓") if lit else ("dim faint", "░")
@@ -116,10 +140,12 @@ class Tiles:
         return [(low[0] + low[1] * left, frame.words), (text, tone),
                 (low[1] * right + low[2], frame.words)]  # fmt: skip
 
-    def _corners(self, frame: Frame, width: int, row: int, step: int) -> Line:
-        """Upper or lower edge of a tile that is being built: its corners, then all of it."""
+    def _corners(self, frame: Frame, width: int, row: int, step: int, cut: int = 0) -> Line:
+        """Upper or lower edge of a tile that is being built: its corners, then all of it; without
+        the first ``cut`` cells."""
         edge = BOXES[frame.kind][row]
-        return [(edge[0] + (edge[1] if step else " ") * (width - 2) + edge[2], frame.words)]
+        text = edge[0] + (edge[1] if step else " ") * (width - 2) + edge[2]
+        return [(text[cut:], frame.words)]
 
     # --- belts and chests ---------------------------------------------------------------
 
@@ -141,6 +167,11 @@ class Tiles:
 
     def _drop(self, width: int, spots: tuple[int, ...]) -> Line:
         return [("".join("┆" if x in spots else " " for x in range(width)), "dim ghost")]
+
+
+def number_of(slot: int) -> str:
+    """A slot's number in two cells, or three."""
+    return f"{slot:02}"[-3:]
 
 
 def fill(width: int, rows: int, share: float) -> list[str]:
