@@ -131,8 +131,9 @@ def window_title(view: View) -> str:
     return f"gridbot {status.mode.upper()} {status.pair.name} {view.symptoms[0].lamp} {view.state}"
 
 
-def footer(view: View, mode: str, note: str, width: int) -> Line:
-    """The mode word, key hints that act now, and on the right what was typed or went wrong."""
+def footer(view: View, mode: str, note: str, seen: str, width: int) -> Line:
+    """The mode word, key hints that act now, and on the right what was typed or went wrong, and
+    which machines are ``seen`` where not all are."""
     head: list[Piece] = [(0, f" {mode} ", "title"), (0, "│", "dim")]
     room = max(width - sum(len(text) for _, text, _ in head) - 2, 0)
     right: list[Piece] = [(0, f" {cell(note, min(len(note), room))} ", "warn")] if note else []
@@ -146,7 +147,7 @@ def footer(view: View, mode: str, note: str, width: int) -> Line:
         rank = 1 if row.hint in ("command", "help") else 3 + i
         head.append((rank, f" {row.keys[0].replace(' ', '')} {row.hint} ", "dim"))
     if view.slots:
-        right.append((2, f" {view.index + 1} of {len(view.slots)} ", "dim"))
+        right.append((2, f" {seen or f'{view.index + 1} of {len(view.slots)}'} ", "dim"))
     return spread(head, right, width)
 
 

@@ -68,7 +68,7 @@ class Deck(App[None], inherit_bindings=False):
         yield lines("alarm", lambda w, h: [chrome.alarm(view, w)])
         yield lines("command", lambda w, h: [self._command_row(w)])
         foot = partial(chrome.footer, view)
-        yield lines("footer", lambda w, h: [foot(controls.mode, controls.footnote, w)])
+        yield lines("footer", lambda w, h: [foot(controls.mode, controls.footnote, self._seen, w)])
         yield from self._overlays
 
     def _draw_body(self, width: int, height: int) -> list[Line]:
@@ -80,6 +80,12 @@ class Deck(App[None], inherit_bindings=False):
         except Exception as error:
             fault = self.controls.failed(error)
         return [[], [(f"  {cell(fault, max(width - 4, 0))}", "bad")]]
+
+    @property
+    def _seen(self) -> str:
+        """Which of many machines the floor shows."""
+        tiny = self.screen.has_class("tiny")
+        return "" if tiny else str(getattr(self.controls.body, "scrolled", ""))
 
     def on_mount(self) -> None:
         self._set_ground()

@@ -136,7 +136,8 @@ def test_any_status_is_drawn_without_an_overlong_row(
     view.last_event = Event(1, NOW, "halted", "bad", text=text)
     rows = [
         *chrome.header(view, width), chrome.ticker(view, width), chrome.alarm(view, width),
-        chrome.footer(view, "NORMAL", text, width), chrome.footer(view, "COMMAND", text, width),
+        chrome.footer(view, "NORMAL", text, "", width),
+        chrome.footer(view, "COMMAND", text, "1-9/84", width),
         *Table(view).draw(width, height), *detail(view, width, beside=True),
         *detail(view, width, beside=False), *chrome.summary(view, width),
     ]  # fmt: skip

@@ -4,7 +4,8 @@ A frame goes to the terminal as one string through ``App._display``, which keeps
 output and the cursor. It may do so only while the compositor would show the same: the widget's
 screen is the top one, no layout is due, nothing is batched, the size is the one last seen.
 What lies in front is left out. Otherwise the rows concerned are refreshed in the ordinary way.
-``check`` tells what a Textual lacks of what is used here; pyproject pins the minor version.
+``check`` tells what a Textual lacks of what is used here, and then nothing is painted past it;
+pyproject pins the minor version.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,8 @@ from gridbot.tui.factory.styles import StyleTable
 
 TESTED_VERSION = "8.2"
 PRIVATE = (
-    (App, ("_display", "_begin_update", "_end_update")),
+    (App, ("_display", "_begin_update", "_end_update", "_batch_count")),
+    (Widget, ("_layout_required",)),
     (Screen, ("_compositor",)),
     (CompositorUpdate, ("render_segments",)),
 )
@@ -46,9 +48,16 @@ def check() -> list[str]:
     missing = [] if textual.__version__.startswith(f"{TESTED_VERSION}.") else [
         f"textual is {textual.__version__}, tested with {TESTED_VERSION}"
     ]  # fmt: skip
-    for owner, names in PRIVATE:
-        missing += [f"{owner.__name__}.{name} is gone" for name in names if not _has(owner, name)]
-    return missing
+    return missing + _gone()
+
+
+def _gone() -> list[str]:
+    return [
+        f"{owner.__name__}.{name} is gone"
+        for owner, names in PRIVATE
+        for name in names
+        if not _has(owner, name)
+    ]
 
 
 def _has(owner: type, name: str) -> bool:
@@ -59,7 +68,7 @@ class Painter:
     """Paints one widget. ``bytes``, ``direct`` and ``indirect`` count what was done."""
 
     def __init__(self, widget: Widget, styles: StyleTable) -> None:
-        self._widget, self._styles = widget, styles
+        self._widget, self._styles, self._able = widget, styles, not _gone()
         self._seen: Any = None
         self._place: tuple[Region, list[tuple[int, int, int, int]]] | None = None
         self.bytes = self.direct = self.indirect = 0
@@ -87,7 +96,12 @@ class Painter:
         """The widget's place and what covers it; None if painting is not safe now."""
         widget = self._widget
         app, screen = widget.app, widget.screen
-        if app.screen is not screen or screen._layout_required or app._batch_count:
+        if (
+            not self._able
+            or app.screen is not screen
+            or screen._layout_required
+            or app._batch_count
+        ):
             return None
         visible = screen._compositor.visible_widgets
         if visible is not self._seen:
