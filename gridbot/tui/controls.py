@@ -283,7 +283,14 @@ class Controls:
         """Let the body, or else the part of the screen that can, do it. Raises CommandError."""
         for part in (self.body, *self.parts):
             if (act := getattr(part, f"do_{local}", None)) is not None:
-                self.note(act(**args) or "", "good")
+                try:
+                    told = act(**args)
+                except CommandError:
+                    raise
+                except Exception as error:  # an engine may run in this process: go on
+                    said = f"{type(error).__name__}: {error}"
+                    raise CommandError("E99", f"gridbot's own fault in {local}: {said}") from error
+                self.note(told or "", "good")
                 return
         raise CommandError("E88", f"the {self.view.name} view cannot do that")
 

@@ -61,7 +61,8 @@ E81 E82 no such column or key             E83 not found
 E84 no such theme                         E85 no such glyphs
 E88 not in this view
 E90 not a simulation                      E92 no help on that
-E93 read-only session                     E95 not with the engine inside"""
+E93 read-only session                     E95 not with the engine inside
+E99 a fault of gridbot's own"""
 
 
 class Lists:

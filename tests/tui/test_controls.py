@@ -403,3 +403,15 @@ def test_a_word_that_is_no_format_is_no_file() -> None:
     session = Session()
     session.command("export ledger xml")
     assert session.told == "E19: format is csv, json or jsonl"
+
+
+def test_an_act_that_fails_by_our_own_fault_is_told_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = Session()
+    monkeypatch.setattr(
+        type(session.controls.body), "do_side", lambda self, by: 1 / 0, raising=False
+    )
+    session.keys("l")
+    assert session.told == "E99: gridbot's own fault in side: ZeroDivisionError: division by zero"
+    assert not session.controls.leaving
