@@ -33,7 +33,7 @@ CORE_IMPURE = {
 CORE_IMPURE_CALLS = {"open", "print", "input", "id", "hash"}
 
 RUN_LINE = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/gridbot tui"
-TEST_LINE = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest -n 2"
+TEST_LINE = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest -n 3"
 
 
 def tree_of(file: Path) -> ast.Module:
